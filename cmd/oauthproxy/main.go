@@ -1,0 +1,91 @@
+// Command oauthproxy lets mail programs and devices that only know passwords
+// use Exchange Online, which takes none: it checks a local password, logs in
+// to Exchange with an OAuth 2.0 access token and relays the session.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"oauthproxy/config"
+)
+
+// Exit statuses. There is no 2: that is a Go program that panicked, after
+// which systemd should start it again, as it shouldn't after exitConfig.
+const (
+	exitWell   = 0
+	exitFailed = 1
+	exitUsage  = 64 // EX_USAGE of sysexits.h
+	exitConfig = 78 // EX_CONFIG
+)
+
+// command is one thing oauthproxy can do.
+type command struct {
+	name      string
+	arguments string // besides --config, for the help
+	summary   string
+	run       func(ctx context.Context, args []string, u *ui) int
+}
+
+// commands returns all of them, in the order of the help.
+func commands() []command {
+	return []command{
+		{"demo", "[--once]", "show the whole of it on this machine, with stand-ins for Microsoft's servers", demo},
+		{"sandbox", "", "run the stand-ins alone and print a configuration for them", runSandbox},
+		{"serve", "", "run the proxy", serve},
+		{"passwd", "[--generate]", "make a password's hash for the configuration", passwd},
+		{"version", "", "tell which version this is", version},
+		{"help", "[COMMAND]", "show this, or what a command takes", help},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], &ui{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(status)
+}
+
+// run does what args ask for and returns the exit status.
+func run(ctx context.Context, args []string, u *ui) int {
+	o := newOptions("", u)
+	args, status, ok := o.leading(args)
+	if !ok {
+		return status
+	}
+	name, args := args[0], args[1:]
+	c, ok := find(name)
+	if !ok {
+		return unknown(name, u)
+	}
+	if *o.config != "" {
+		args = append([]string{"--config=" + *o.config}, args...)
+	}
+	return u.finish(c.run(ctx, args, u))
+}
+
+// find returns the command of that name.
+func find(name string) (command, bool) {
+	all := commands()
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == name })
+	if i < 0 {
+		return command{}, false
+	}
+	return all[i], true
+}
+
+// unknown answers a command that doesn't exist.
+func unknown(name string, u *ui) int {
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	hint := "for the commands there are, run: oauthproxy help"
+	if near := config.Nearest(name, names); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	return u.misuse(hint, "unknown command %q", name)
+}

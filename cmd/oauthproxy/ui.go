@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"oauthproxy/config"
+	"oauthproxy/internal/wire"
+)
+
+// This file holds the only ways in which the command speaks:
+//
+//   - What was asked for goes to standard output and nothing else does, so
+//     that it can be piped on.
+//   - Everything else goes to standard error, each line with the prefix
+//     "oauthproxy: ". It begins with a small letter and ends without a period.
+//   - What to do about it is a hint, on a line of its own.
+//   - Passwords are asked for on the terminal, without showing them.
+
+// ui is a conversation with the person, or the script, that runs a command.
+type ui struct {
+	in       io.Reader
+	out, err io.Writer
+
+	outErr error // the first error of writing to out
+}
+
+// result prints what was asked for.
+func (u *ui) result(format string, args ...any) {
+	if _, err := fmt.Fprintf(u.out, format+"\n", args...); err != nil && u.outErr == nil {
+		u.outErr = err
+	}
+}
+
+// finish returns the exit status of a command, which is a failure if its
+// result went nowhere.
+func (u *ui) finish(status int) int {
+	if u.outErr != nil {
+		u.say("can't write the result: %v", u.outErr)
+		return max(status, exitFailed)
+	}
+	return status
+}
+
+// say tells what happened.
+func (u *ui) say(format string, args ...any) {
+	fmt.Fprintf(u.err, "oauthproxy: "+format+"\n", args...)
+}
+
+// hint tells what to do about what was said last.
+func (u *ui) hint(format string, args ...any) {
+	fmt.Fprintf(u.err, "oauthproxy: hint: "+format+"\n", args...)
+}
+
+// misuse tells what is wrong with the arguments.
+func (u *ui) misuse(hint, format string, args ...any) int {
+	u.say(format, args...)
+	u.hint("%s", hint)
+	return exitUsage
+}
+
+// fail tells why a command failed.
+func (u *ui) fail(err error) int {
+	u.say("%v", err)
+	return exitFailed
+}
+
+// problems tells all that is wrong with a configuration.
+func (u *ui) problems(err error) {
+	var invalid *config.Invalid
+	if !errors.As(err, &invalid) {
+		u.say("%v", err)
+		return
+	}
+	for _, p := range invalid.Problems {
+		u.say("%s", p.Where())
+		if p.Hint != "" {
+			u.hint("%s", p.Hint)
+		}
+	}
+}
+
+// maxPassword bounds a password, in bytes.
+const maxPassword = 1024
+
+// newPassword asks twice for a password on a terminal, else reads a line of
+// standard input, of which only the line end is no part of the password.
+func (u *ui) newPassword(ctx context.Context) (wire.Secret, error) {
+	if f, ok := u.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return u.askTwice(ctx, int(f.Fd()))
+	}
+	line, err := wait(ctx, func() ([]byte, error) {
+		line, err := bufio.NewReader(io.LimitReader(u.in, maxPassword+2)).ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil // a last line may end without a line end
+		}
+		return line, err
+	})
+	if cut, found := bytes.CutSuffix(line, []byte("\n")); found {
+		line = bytes.TrimSuffix(cut, []byte("\r"))
+	}
+	return password(line, err)
+}
+
+func (u *ui) askTwice(ctx context.Context, terminal int) (wire.Secret, error) {
+	first, err := u.ask(ctx, terminal, "password: ")
+	if err != nil {
+		return wire.Secret{}, err
+	}
+	second, err := u.ask(ctx, terminal, "the same again: ")
+	if err == nil && second.Reveal() != first.Reveal() {
+		err = errors.New("the two passwords differ, try again")
+	}
+	return first, err
+}
+
+// ask asks for a password. The terminal gets back its echo whatever happens.
+func (u *ui) ask(ctx context.Context, terminal int, prompt string) (wire.Secret, error) {
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return wire.Secret{}, fmt.Errorf("can't ask for a password here: %w", err)
+	}
+	fmt.Fprint(u.err, prompt)
+	typed, err := wait(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
+	_ = term.Restore(terminal, before)
+	fmt.Fprintln(u.err)
+	return password(typed, err)
+}
+
+// password returns what was typed or read, if it can be a password.
+func password(typed []byte, err error) (wire.Secret, error) {
+	switch {
+	case errors.Is(err, io.EOF):
+		return wire.Secret{}, errors.New("no password was given")
+	case err != nil:
+		return wire.Secret{}, fmt.Errorf("can't read the password: %w", err)
+	case len(typed) == 0:
+		return wire.Secret{}, errors.New("the password is empty")
+	case len(typed) > maxPassword:
+		return wire.Secret{}, fmt.Errorf("the password is longer than %d bytes", maxPassword)
+	}
+	return wire.NewSecret(string(typed)), nil
+}
+
+// wait reads until ctx ends. A read of a terminal can't be interrupted: then
+// it is left behind, for the program ends.
+func wait(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		data, err := read()
+		done <- result{data, err}
+	}()
+	select {
+	case r := <-done:
+		return r.data, r.err
+	case <-ctx.Done():
+		return nil, errors.New("interrupted")
+	}
+}

@@ -1,0 +1,104 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// listeners reads the ports for mail clients.
+func listeners(top *section) []Listener {
+	var all []Listener
+	lines := make(map[string]int) // by address
+	for _, s := range top.sections("listeners", listenerKeys, "name at least one port for mail clients") {
+		l := listener(s)
+		if address, fixed := canonical(l.Address); fixed {
+			if line, ok := lines[address]; ok {
+				s.report("address", "", "the listener on line %d has this address already", line)
+			}
+			lines[address] = s.line
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+const listenerHint = `such as "127.0.0.1:1143" or "[::1]:1143"`
+
+func listener(s *section) Listener {
+	s.required("protocol", "one of imap, pop3, smtp")
+	l := Listener{
+		Protocol: s.choice("protocol", "", IMAP, POP3, SMTP),
+		Address:  s.required("address", listenerHint),
+		TLS:      s.choice("tls", None, None, StartTLS, Implicit, Auto),
+		Networks: s.networks("networks"),
+	}
+	if l.TLS != None && l.TLS != "" {
+		l.CertificateFile, l.KeyFile = s.certificate()
+	}
+	for _, key := range []string{"certificate_file", "key_file"} {
+		if l.TLS == None && s.has(key) {
+			s.report(key, "set tls to starttls, implicit or auto, or remove "+key, "it has no use with tls: none")
+		}
+	}
+	if s.checkAddress(l.Address, 0, listenerHint) && l.TLS == None && !isLoopback(l.Address) {
+		s.checkOpen(l)
+	}
+	return l
+}
+
+// checkOpen reports a listener that the network can reach and that lets
+// everybody speak to it without TLS.
+func (s *section) checkOpen(l Listener) {
+	if !s.has("networks") {
+		s.report("address", "set tls, or list in networks who may connect",
+			"the network can reach this listener, and passwords would cross it readable")
+	}
+	for _, n := range l.Networks {
+		if tooWide(n) {
+			s.report("networks", "set tls, or list the networks of your own devices",
+				"%s is nearly everybody, and passwords would cross the network readable", n)
+		}
+	}
+}
+
+// checkAddress reports an address that isn't host:port with a port of at
+// least lowest. It returns false for one that can't be used.
+func (s *section) checkAddress(address string, lowest uint64, hint string) bool {
+	if address == "" {
+		return false
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || strings.ContainsAny(host, " /@") {
+		s.report("address", hint, "expected host:port")
+		return false
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n < lowest {
+		s.report("address", hint, "expected a port from 1 to 65535 after the colon")
+		return false
+	}
+	return true
+}
+
+// isLoopback tells whether only programs of this machine can reach address.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return strings.EqualFold(host, "localhost")
+	}
+	return ip.Unmap().IsLoopback()
+}
+
+// canonical returns one form for addresses that mean the same, and whether
+// the port is fixed: the system chooses another one each time for port 0.
+func canonical(address string) (string, bool) {
+	if ip, err := netip.ParseAddrPort(address); err == nil {
+		return ip.String(), ip.Port() != 0
+	}
+	return strings.ToLower(address), address != ""
+}

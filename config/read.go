@@ -1,0 +1,96 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// config reads the whole file. What others refer to comes first.
+func (r *reader) config(root *value) *Config {
+	top, _ := r.section(root, "", topKeys)
+	c := &Config{
+		Upstream:       upstream(top.child("upstream", upstreamKeys)),
+		Limits:         limits(top.child("limits", limitKeys)),
+		Admin:          admin(top.child("admin", adminKeys)),
+		StateDirectory: stateDirectory(top),
+		Log:            logging(top.child("log", logKeys)),
+	}
+	c.Apps = apps(top, clouds[c.Upstream.Cloud])
+	c.Listeners = listeners(top)
+	c.Accounts = accounts(top, c.Apps, c.Upstream)
+	return c
+}
+
+func limits(s *section) Limits {
+	return Limits{
+		Sessions:           s.count("sessions", 10_000),
+		SessionsPerAddress: s.count("sessions_per_address", 200),
+		SessionsPerLogin:   s.count("sessions_per_login", 100),
+		MessagesPerMinute:  s.noPacing("messages_per_minute"),
+		RecipientsPerDay:   s.noPacing("recipients_per_day"),
+	}
+}
+
+// noPacing reads a limit that only later versions will hold to.
+func (s *section) noPacing(key string) int {
+	n := s.count(key, 0)
+	if n > 0 {
+		s.report(key, "leave it out, or set it to 0", "pacing isn't built yet in this version")
+	}
+	return n
+}
+
+func admin(s *section) Admin {
+	a := Admin{Address: s.text("address")}
+	if a.Address != "" {
+		s.report("address", `leave it out, or set it to ""`, "metrics and health over HTTP aren't built yet in this version")
+	}
+	return a
+}
+
+func logging(s *section) Log {
+	return Log{
+		Level:  s.choice("level", "info", "debug", "info", "warn", "error"),
+		Format: s.choice("format", "text", "text", "json"),
+	}
+}
+
+// stateDirectory returns the directory that is configured, else the one that
+// systemd made (StateDirectory=), else the machine's for a configuration
+// under /etc, else the user's.
+func stateDirectory(s *section) string {
+	if name := s.text("state_directory"); name != "" {
+		if filepath.IsAbs(name) {
+			return name
+		}
+		return filepath.Join(s.folder, name)
+	}
+	// With several directories systemd puts colons between them.
+	if name, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); name != "" {
+		return name
+	}
+	if strings.HasPrefix(s.folder+"/", "/etc/") {
+		return "/var/lib/oauthproxy"
+	}
+	name, err := userState()
+	if err != nil {
+		s.report("state_directory", "set state_directory", "can't find a directory of yours to keep state in: %v", err)
+	}
+	return name
+}
+
+// userState returns the user's directory for state, by the XDG base
+// directory specification where that is the custom.
+func userState() (string, error) {
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		folder, err := os.UserConfigDir()
+		return filepath.Join(folder, "oauthproxy", "state"), err
+	}
+	if folder := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(folder) {
+		return filepath.Join(folder, "oauthproxy"), nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".local", "state", "oauthproxy"), err
+}

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// keys are what one kind of section may hold. Those of a later version are
+// refused like unknown ones, but whoever wrote them made no typing mistake.
+type keys struct {
+	of    string // where such a section stands, for hints
+	known []string
+	later []string
+}
+
+var (
+	topKeys = &keys{
+		of:    "the outermost level",
+		known: []string{"apps", "listeners", "accounts", "upstream", "limits", "admin", "state_directory", "log"},
+		later: []string{"store", "http_proxy"},
+	}
+	appKeys = &keys{
+		of:    "an app",
+		known: []string{"tenant", "client_id", "flow", "authority", "client_secret_file"},
+		later: []string{"scopes", "certificate_file", "key_file", "certificate_password_file",
+			"federated_token_file", "managed_identity_client_id", "allow_deprecated"},
+	}
+	listenerKeys = &keys{
+		of:    "a listener",
+		known: []string{"protocol", "address", "tls", "certificate_file", "key_file", "networks"},
+		later: []string{"names", "legacy_tls"},
+	}
+	accountKeys = &keys{
+		of:    "an account",
+		known: []string{"mailbox", "app", "logins", "upstream"},
+		later: []string{"sign_in_as"},
+	}
+	loginKeys = &keys{
+		of:    "a login",
+		known: []string{"user", "password_hash", "networks", "protocols", "device"},
+		later: []string{"sender", "allow_senders", "allow_recipients", "max_message_size",
+			"messages_per_minute", "recipients_per_message"},
+	}
+	upstreamKeys = &keys{
+		of:    "upstream",
+		known: []string{"cloud", "imap", "pop3", "smtp", "ca_file"},
+	}
+	accountUpstreamKeys = &keys{
+		of:    "an account's upstream",
+		known: []string{"imap", "pop3", "smtp"},
+	}
+	hostKeys = &keys{
+		of:    "upstream.imap, .pop3 and .smtp",
+		known: []string{"address", "tls"},
+	}
+	limitKeys = &keys{
+		of:    "limits",
+		known: []string{"sessions", "sessions_per_address", "sessions_per_login", "messages_per_minute", "recipients_per_day"},
+	}
+	adminKeys = &keys{
+		of:    "admin",
+		known: []string{"address"},
+	}
+	logKeys = &keys{
+		of:    "log",
+		known: []string{"level", "format"},
+	}
+)
+
+// schema is all of it.
+var schema = []*keys{topKeys, appKeys, listenerKeys, accountKeys, loginKeys, upstreamKeys,
+	accountUpstreamKeys, hostKeys, limitKeys, adminKeys, logKeys}
+
+// laterFlows are the flows that a later version will know.
+var laterFlows = []string{"browser", "device_code", "certificate", "workload_identity", "managed_identity", "password"}
+
+// homes tells where a key belongs, for somebody who wrote it into a section
+// that doesn't know it; "" when it belongs nowhere.
+func homes(key string) string {
+	var places []string
+	for _, k := range schema {
+		if slices.Contains(k.known, key) {
+			places = append(places, k.of)
+		}
+	}
+	return strings.Join(places, " or ")
+}

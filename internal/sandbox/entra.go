@@ -1,0 +1,185 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxForm bounds the body of a request.
+const maxForm = 64 << 10
+
+// entra is the stand-in token service.
+type entra struct {
+	sandbox  *Sandbox
+	requests atomic.Int64 // token requests
+
+	mu    sync.Mutex
+	fault EntraFault
+}
+
+// serveEntra answers HTTPS on listener until the sandbox closes.
+func (s *Sandbox) serveEntra(listener net.Listener) {
+	s.entra = &entra{sandbox: s}
+	server := &http.Server{
+		Handler:           s.entra.handler(),
+		ReadHeaderTimeout: handshakeTimeout,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       readTimeout,
+		// Clients that do not trust the root would fill the log.
+		ErrorLog: log.New(io.Discard, "", 0),
+		// HTTP/1.1 alone: a fault has to take the connection over.
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	}
+	server.TLSConfig = s.tls.Clone()
+	s.running.Go(func() { server.ServeTLS(listener, "", "") })
+	s.running.Go(func() {
+		<-s.ctx.Done()
+		server.Close()
+	})
+}
+
+func (e *entra) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /common/discovery/instance", e.unlessDown(e.instance))
+	mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", e.unlessDown(e.openID))
+	mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", e.unlessDown(e.keys))
+	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", e.token)
+	mux.HandleFunc("POST /introspection", e.introspect)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// unlessDown gives way to a fault that is everywhere.
+func (e *entra) unlessDown(handler http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !e.meetsFault(w, r, discovery) {
+			handler(w, r)
+		}
+	}
+}
+
+// instance answers MSAL's question whether an authority exists.
+func (e *entra) instance(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]any{
+		"tenant_discovery_endpoint": e.base(r, e.sandbox.issuer.tenantID) + "/v2.0/.well-known/openid-configuration",
+		"api-version":               "1.1",
+		"metadata": []any{map[string]any{
+			"preferred_network": r.Host,
+			"preferred_cache":   r.Host,
+			"aliases":           []string{r.Host},
+		}},
+	})
+}
+
+// openID answers with the OpenID Connect discovery document.
+func (e *entra) openID(w http.ResponseWriter, r *http.Request) {
+	tenant := r.PathValue("tenant")
+	if !e.knowsTenant(tenant) && !isSharedTenant(tenant) {
+		unknown := findEntraError(90002)
+		unknown.code = "invalid_tenant"
+		unknown.write(w, r)
+		return
+	}
+	base := e.base(r, tenant)
+	writeJSON(w, http.StatusOK, map[string]any{
+		"token_endpoint":                        base + "/oauth2/v2.0/token",
+		"token_endpoint_auth_methods_supported": []string{"client_secret_post"},
+		"jwks_uri":                              base + "/discovery/v2.0/keys",
+		"authorization_endpoint":                base + "/oauth2/v2.0/authorize",
+		"device_authorization_endpoint":         base + "/oauth2/v2.0/devicecode",
+		"issuer":                                base + "/v2.0",
+		"response_types_supported":              []string{"code"},
+		"subject_types_supported":               []string{"pairwise"},
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
+	})
+}
+
+func (e *entra) keys(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, e.sandbox.issuer.jwks())
+}
+
+// base is the start of the tenant's addresses, under the host name that the
+// client used: MSAL wants the issuer's host to be that of its authority.
+func (e *entra) base(r *http.Request, tenant string) string {
+	return "https://" + r.Host + "/" + tenant
+}
+
+// knowsTenant tells whether the tenant is ours, by id or by domain.
+func (e *entra) knowsTenant(tenant string) bool {
+	return strings.EqualFold(tenant, e.sandbox.issuer.tenantID) || strings.EqualFold(tenant, Domain)
+}
+
+// isSharedTenant tells whether the name stands for many tenants.
+func isSharedTenant(tenant string) bool {
+	switch strings.ToLower(tenant) {
+	case "common", "organizations", "consumers":
+		return true
+	}
+	return false
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(value)
+}
+
+// newClientSecret has the length and characters of the secrets in Entra's
+// portal.
+func newClientSecret() string { return rand.Text()[:3] + "8Q~" + rand.Text() + rand.Text()[:8] }
+
+// Authority is the address of the tenant at Entra. The certificate is valid
+// for 127.0.0.1, ::1 and localhost; Domain may stand in place of the id.
+func (s *Sandbox) Authority() string { return "https://" + s.entraAddress + "/" + s.issuer.tenantID }
+
+// TenantID is random in each run, as are ClientID and ClientSecret.
+func (s *Sandbox) TenantID() string { return s.issuer.tenantID }
+
+// ClientID is the id of the one application that Entra knows. It may open
+// every mailbox.
+func (s *Sandbox) ClientID() string { return s.issuer.clientID }
+
+// ClientSecret is that application's secret.
+func (s *Sandbox) ClientSecret() string { return s.clientSecret }
+
+// JWKS is the address of the keys that tokens are signed with (RFC 7517).
+func (s *Sandbox) JWKS() string { return s.Authority() + "/discovery/v2.0/keys" }
+
+// Introspection is the address where a mail server asks about a token (RFC
+// 7662): POST token=... An app-only token names no user, so whoever asks may
+// add ?username=... and gets it back as username. Entra has no such service.
+func (s *Sandbox) Introspection() string { return "https://" + s.entraAddress + "/introspection" }
+
+// IssueToken returns a token for tests: app-only when user is "", else that
+// user's. It does not count as a token request.
+func (s *Sandbox) IssueToken(user string, o TokenOptions) string {
+	token, _, err := s.issuer.issue(user, o)
+	if err != nil {
+		panic("sandbox: cannot sign a token: " + err.Error())
+	}
+	return token
+}
+
+// ExpireTokens makes every token issued so far an expired one. IMAP sessions
+// that were opened with them end as if their time had come.
+func (s *Sandbox) ExpireTokens() {
+	s.issuer.expireAll()
+	s.imapServer.expireAll()
+}
+
+// TokenRequests is how many token requests have reached Entra, refused and
+// failed ones included.
+func (s *Sandbox) TokenRequests() int { return int(s.entra.requests.Load()) }

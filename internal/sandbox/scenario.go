@@ -1,0 +1,137 @@
+package sandbox
+
+// Domain is the mail domain of every mailbox of the stand-in.
+const Domain = "contoso.example"
+
+// Mark says how sure it is that Exchange behaves as a scenario does.
+type Mark string
+
+const (
+	Certain     Mark = "certain"      // documented, or in two or more independent logs
+	Reported    Mark = "reported"     // in one log, or one measurement
+	Inferred    Mark = "inferred"     // follows from certain facts, not observed
+	NotExchange Mark = "not Exchange" // for robustness tests only
+)
+
+// A Scenario is a mailbox that makes something go wrong. Its name is the local
+// part of the address.
+type Scenario struct {
+	Name string // local part
+	What string // what happens, in a sentence
+	Mark Mark   // the least certain part of it
+
+	imap, pop3, smtp behaviour // what becomes of an attempt to log in
+
+	// Replies of SMTP, without their suffix; "" is the ordinary one.
+	smtpAuth    string // to AUTH, whatever the token
+	smtpMail    string // to MAIL
+	smtpRcpt    string // to RCPT naming this mailbox
+	smtpMessage string // to the message
+	denySender  bool   // every message is refused as sent in another's name
+}
+
+// behaviour is what a mailbox does with those who log in.
+type behaviour int
+
+const (
+	ordinary      behaviour = iota
+	refuse                  // every token is refused in the general words
+	refuseFirst             // the first token seen is refused, others are not
+	refuseUnbound           // IMAP: refused as "authenticated but not connected"
+	notConnected            // IMAP: accepted, then every command is refused
+	stall                   // credentials are never answered
+	drop                    // the connection ends in place of an answer
+	dropLater               // accepted; the connection ends in mid-session
+	garble                  // accepted; then garbage in place of replies
+	crawl                   // each line after the credentials is delayed
+	throttle                // IMAP: the first SELECT is throttled
+	expireInIdle            // IMAP: the token runs out when IDLE begins
+)
+
+const (
+	diagnostics = "Failed to process message due to a permanent exception with message " +
+		"[BeginDiagnosticData]Cannot submit message.[EndDiagnosticData]"
+
+	replyConcurrent  = "432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending for more information."
+	replyRate        = "421 4.4.2 Message submission rate for this client has exceeded the configured limit"
+	replyNoRights    = "430 4.2.0 STOREDRV; mailbox logon failure; MapiExceptionLogonFailed: AuthenticationContext has no rights on this session"
+	replyMailboxFull = "554 5.2.2 mailbox full; STOREDRV.Submission.Exception:QuotaExceededException.MapiExceptionShutoffQuotaExceeded; " + diagnostics
+	replyDailyQuota  = "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; " + diagnostics
+	replyBusy        = "451 4.7.0 Temporary server error. Please try again later. PRX2"
+	replySendAs      = "550 5.7.60 SMTP; Client does not have permissions to send as this sender"
+
+	authPolicy = "535 5.7.139 Authentication unsuccessful, "
+	seeSMTPOff = " Visit https://aka.ms/smtp_auth_disabled for more information."
+)
+
+// scenarios is the one table of what can be made to go wrong.
+var scenarios = []Scenario{
+	{Name: "expired", Mark: Reported, imap: expireInIdle, pop3: refuse, smtp: refuse,
+		What: "SMTP and POP3 refuse every token; an IMAP session ends with BYE Session invalidated - AccessTokenExpired as soon as it goes IDLE"},
+	{Name: "refuse", Mark: Certain, imap: refuse, pop3: refuse, smtp: refuse,
+		What: "every token is refused in the general words"},
+	{Name: "refuse-once", Mark: Inferred, imap: refuseFirst, pop3: refuseFirst, smtp: refuseFirst,
+		What: "the first token that is used is refused for ever, any other one is accepted: a revoked token"},
+	{Name: "not-connected", Mark: Certain, imap: notConnected, pop3: refuse,
+		What: "IMAP accepts the token, then says BAD User is authenticated but not connected, the third time with BYE; POP3 refuses; SMTP works"},
+	{Name: "not-connected-2026", Mark: Reported, imap: refuseUnbound, pop3: refuse,
+		What: "IMAP answers AUTHENTICATE with NO User is authenticated but not connected; POP3 refuses; SMTP works"},
+	{Name: "no-rights", Mark: Reported, imap: notConnected, pop3: refuse, smtpMessage: replyNoRights,
+		What: "the application has no right on the mailbox: SMTP says 235, then 430 4.2.0 to the message; IMAP is not connected; POP3 refuses"},
+	{Name: "smtp-disabled", Mark: Certain, smtpAuth: authPolicy + "SmtpClientAuthentication is disabled for the Mailbox." + seeSMTPOff,
+		What: "SMTP AUTH is off for the mailbox: 535 5.7.139, before the token is looked at; IMAP and POP3 work"},
+	{Name: "smtp-disabled-tenant", Mark: Certain, smtpAuth: authPolicy + "SmtpClientAuthentication is disabled for the Tenant." + seeSMTPOff,
+		What: "SMTP AUTH is off for the organisation: 535 5.7.139, before the token is looked at; IMAP and POP3 work"},
+	{Name: "security-defaults", Mark: Certain, smtpAuth: authPolicy + "user is locked by your organization's security defaults policy. Contact your administrator.",
+		What: "security defaults lock the user out of SMTP: 535 5.7.139; IMAP and POP3 work"},
+	{Name: "conditional-access", Mark: Certain, smtpAuth: authPolicy + "the request did not meet the criteria to be authenticated successfully. Contact your administrator.",
+		What: "a policy forbids SMTP AUTH: 535 5.7.139; IMAP and POP3 work"},
+	{Name: "send-as-refused", Mark: Certain, smtpMail: replySendAs,
+		What: "SMTP refuses MAIL with 550 5.7.60"},
+	{Name: "send-as-denied", Mark: Certain, denySender: true,
+		What: "SMTP refuses every message with 554 5.2.252 SendAsDenied"},
+	{Name: "mailbox-full", Mark: Certain, smtpMessage: replyMailboxFull,
+		What: "SMTP refuses every message with 554 5.2.2 mailbox full"},
+	{Name: "daily-quota", Mark: Certain, smtpMessage: replyDailyQuota,
+		What: "SMTP refuses every message with 554 5.2.0 SubmissionQuotaExceededException"},
+	{Name: "server-busy", Mark: Certain, smtpMessage: replyBusy,
+		What: "SMTP answers every message with 451 4.7.0 Temporary server error"},
+	{Name: "throttled", Mark: Reported, imap: throttle, smtpMessage: replyRate,
+		What: "IMAP answers the first SELECT of a session with BAD Request is throttled; SMTP answers every message with 421 4.4.2 and closes"},
+	{Name: "unknown-recipient", Mark: NotExchange, smtpRcpt: "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup",
+		What: "as a recipient it is refused with 550 5.1.10 (Exchange says so to other servers, not to a client that submits)"},
+	{Name: "busy-recipient", Mark: NotExchange, smtpRcpt: "451 4.7.500 Server busy. Please try again later from [127.0.0.1]. (S77719)",
+		What: "as a recipient it is refused with 451 4.7.500 (known from Exchange's inbound service only)"},
+	{Name: "slow", Mark: NotExchange, imap: crawl, pop3: crawl, smtp: crawl,
+		What: "from the answer to the credentials on, each line is delayed by Options.SlowDelay (in IMAP until the login is done)"},
+	{Name: "stall", Mark: NotExchange, imap: stall, pop3: stall, smtp: stall,
+		What: "credentials are never answered"},
+	{Name: "drop", Mark: NotExchange, imap: drop, pop3: drop, smtp: drop,
+		What: "the connection is closed in place of an answer to the credentials"},
+	{Name: "drop-later", Mark: NotExchange, imap: dropLater, pop3: dropLater, smtp: dropLater,
+		What: "the login works; the connection is closed at IMAP's SELECT, at POP3's RETR, and in SMTP after the last byte of the message, before a reply"},
+	{Name: "garbage", Mark: NotExchange, imap: garble, pop3: garble, smtp: garble,
+		What: "the login works; every later command is answered with a line that is no reply"},
+}
+
+// Scenarios lists the mailboxes that make something go wrong.
+func Scenarios() []Scenario { return append([]Scenario(nil), scenarios...) }
+
+// plainMailboxes work.
+var plainMailboxes = []Scenario{
+	{Name: "alice", What: "an ordinary mailbox"},
+	{Name: "bob", What: "an ordinary mailbox"},
+	{Name: "scanner", What: "an ordinary mailbox"},
+}
+
+// on returns the behaviour in one protocol.
+func (sc *Scenario) on(p protocol) behaviour {
+	switch p {
+	case imapProtocol:
+		return sc.imap
+	case pop3Protocol:
+		return sc.pop3
+	default:
+		return sc.smtp
+	}
+}

@@ -1,0 +1,58 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+)
+
+// garbageLine is what a broken load balancer might say in place of a mail
+// server. It is no reply in any of the three protocols.
+const garbageLine = "HTTP/1.1 502 Bad Gateway <\x00\xfe\xff>"
+
+// serveMail accepts mail connections and runs handle for each of them. With
+// implicit, TLS comes before the first line.
+func (s *Sandbox) serveMail(listener net.Listener, implicit bool, handle func(*lineConn)) {
+	s.running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if s.ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				// Out of descriptors, say: wait a little, then try again.
+				s.log.Warn("cannot accept a connection", "error", err)
+				select {
+				case <-time.After(100 * time.Millisecond):
+				case <-s.ctx.Done():
+				}
+				continue
+			}
+			s.running.Go(func() { s.serveConn(conn, implicit, handle) })
+		}
+	})
+}
+
+func (s *Sandbox) serveConn(conn net.Conn, implicit bool, handle func(*lineConn)) {
+	// Closing what is under TLS ends every read and write at once.
+	stop := context.AfterFunc(s.ctx, func() { conn.Close() })
+	defer stop()
+	defer conn.Close()
+
+	c := newLineConn(s.ctx, conn)
+	if implicit {
+		if err := c.startTLS(s.tls); err != nil {
+			return
+		}
+	}
+	if s.opts.GarbageGreeting {
+		c.writeLine("%s", garbageLine)
+	} else {
+		handle(c)
+	}
+	c.w.Flush()
+	if conn, ok := c.conn.(*tls.Conn); ok {
+		conn.Close()
+	}
+}

@@ -1,0 +1,299 @@
+package sandbox
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Resources that stand for Exchange in a token's audience.
+const (
+	audienceApp       = "https://outlook.office365.com"
+	audienceDelegated = "https://outlook.office.com"
+	audienceID        = "00000002-0000-0ff1-ce00-000000000000"
+)
+
+var (
+	appRoles   = []string{"IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"}
+	userScopes = []string{"IMAP.AccessAsUser.All", "POP.AccessAsUser.All", "SMTP.Send"}
+)
+
+// TokenOptions says in what a token differs from the one Entra would issue.
+// The zero value changes nothing.
+type TokenOptions struct {
+	Audience    string        // "": Exchange
+	Lifetime    time.Duration // 0: as Options.TokenLifetime says; below 0: the token has expired
+	Permissions []string      // roles (app-only) or scopes (of a user); nil: all three, empty: none
+	Length      int           // at least so many characters; 0: whatever comes out
+	Opaque      bool          // like the token of a personal account: no JWT, nothing to decode
+	WrongKey    bool          // signed by a key that Entra does not have
+}
+
+// claims are the claims of a v1.0 access token for Exchange.
+type claims struct {
+	Audience   string   `json:"aud"`
+	Issuer     string   `json:"iss"`
+	IssuedAt   int64    `json:"iat"`
+	NotBefore  int64    `json:"nbf"`
+	Expires    int64    `json:"exp"`
+	AppName    string   `json:"app_displayname"`
+	AppID      string   `json:"appid"`
+	AppIDACR   string   `json:"appidacr"`
+	Provider   string   `json:"idp"`
+	ObjectID   string   `json:"oid"`
+	Roles      []string `json:"roles,omitempty"`
+	Scope      string   `json:"scp,omitempty"`
+	Subject    string   `json:"sub"`
+	TenantID   string   `json:"tid"`
+	UniqueName string   `json:"unique_name,omitempty"`
+	UPN        string   `json:"upn,omitempty"`
+	TokenID    string   `json:"uti"`
+	Version    string   `json:"ver"`
+	Padding    string   `json:"xms_ftd,omitempty"`
+}
+
+func (c claims) expires() time.Time { return time.Unix(c.Expires, 0) }
+
+// signingKey is the key of every Entra of this process: making one takes a
+// good part of a second, and hundreds of tests start a sandbox.
+var signingKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
+	return rsa.GenerateKey(rand.Reader, 2048)
+})
+
+// issuer makes access tokens and knows which of them are good.
+type issuer struct {
+	tenantID string
+	clientID string
+	objectID string // of the enterprise application
+	lifetime time.Duration
+	key      *rsa.PrivateKey
+	keyID    string
+
+	mu     sync.Mutex
+	live   map[string]time.Time // when the token with this uti expires
+	opaque map[string]claims    // what an opaque token stands for
+}
+
+func newIssuer(lifetime time.Duration) (*issuer, error) {
+	key, err := signingKey()
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the key that signs tokens: %w", err)
+	}
+	sum := sha256.Sum256(key.PublicKey.N.Bytes())
+	return &issuer{
+		tenantID: newGUID(),
+		clientID: newGUID(),
+		objectID: newGUID(),
+		lifetime: lifetime,
+		key:      key,
+		keyID:    base64.RawURLEncoding.EncodeToString(sum[:20]),
+		live:     map[string]time.Time{},
+		opaque:   map[string]claims{},
+	}, nil
+}
+
+// issue returns a token and its lifetime. Without a user it is an app-only
+// token, good for every mailbox; with one it is that person's.
+func (i *issuer) issue(user string, o TokenOptions) (token string, lifetime time.Duration, err error) {
+	lifetime = o.Lifetime
+	if lifetime == 0 {
+		lifetime = i.defaultLifetime()
+	}
+	c := i.newClaims(user, o, lifetime)
+	if o.Opaque {
+		token = newOpaqueToken(o.Length)
+	} else if token, err = i.sign(c, o); err != nil {
+		return "", 0, err
+	}
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.forgetExpired()
+	i.live[c.TokenID] = c.expires()
+	if o.Opaque {
+		i.opaque[token] = c
+	}
+	return token, lifetime, nil
+}
+
+// defaultLifetime is random between 60 and 90 minutes, as Entra's, unless it
+// has been set.
+func (i *issuer) defaultLifetime() time.Duration {
+	if i.lifetime != 0 {
+		return i.lifetime
+	}
+	return time.Hour + time.Duration(randomInt(1800))*time.Second
+}
+
+func (i *issuer) newClaims(user string, o TokenOptions, lifetime time.Duration) claims {
+	now := time.Now()
+	c := claims{
+		Audience:  audienceApp,
+		Issuer:    "https://sts.windows.net/" + i.tenantID + "/",
+		IssuedAt:  now.Unix(),
+		NotBefore: now.Unix(),
+		Expires:   now.Add(lifetime).Unix(),
+		AppName:   "oauthproxy sandbox",
+		AppID:     i.clientID,
+		AppIDACR:  "1",
+		Provider:  "https://sts.windows.net/" + i.tenantID + "/",
+		ObjectID:  i.objectID,
+		Subject:   i.objectID,
+		TenantID:  i.tenantID,
+		TokenID:   randomID(),
+		Version:   "1.0",
+	}
+	permissions := o.Permissions
+	if user == "" {
+		if permissions == nil {
+			permissions = appRoles
+		}
+		c.Roles = permissions
+	} else {
+		if permissions == nil {
+			permissions = userScopes
+		}
+		c.Audience, c.AppIDACR = audienceDelegated, "0"
+		c.UPN, c.UniqueName = user, user
+		c.Scope = strings.Join(permissions, " ")
+	}
+	if o.Audience != "" {
+		c.Audience = o.Audience
+	}
+	return c
+}
+
+// forgetExpired keeps the tables from growing. The caller holds i.mu.
+func (i *issuer) forgetExpired() {
+	now := time.Now()
+	for id, expires := range i.live {
+		if now.After(expires) {
+			delete(i.live, id)
+		}
+	}
+	for token, c := range i.opaque {
+		if now.After(c.expires()) {
+			delete(i.opaque, token)
+		}
+	}
+}
+
+// expireAll makes every token issued so far an expired one.
+func (i *issuer) expireAll() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	clear(i.live)
+	clear(i.opaque)
+}
+
+// sign makes a JWT of c (RFC 7515 compact serialization, RS256).
+func (i *issuer) sign(c claims, o TokenOptions) (string, error) {
+	key := i.key
+	if o.WrongKey {
+		var err error
+		if key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			return "", err
+		}
+	}
+	token, err := signJWT(key, i.keyID, c)
+	if missing := o.Length - len(token); err == nil && missing > 0 {
+		// Base64 makes four characters of three.
+		c.Padding = strings.Repeat("x", missing*3/4+1)
+		token, err = signJWT(key, i.keyID, c)
+	}
+	return token, err
+}
+
+func signJWT(key *rsa.PrivateKey, keyID string, c claims) (string, error) {
+	header, err := json.Marshal(map[string]string{"typ": "JWT", "alg": "RS256", "x5t": keyID, "kid": keyID})
+	if err != nil {
+		return "", err
+	}
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	signed := base64.RawURLEncoding.EncodeToString(header) + "." + base64.RawURLEncoding.EncodeToString(payload)
+	sum := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
+	if err != nil {
+		return "", err
+	}
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+// verify returns the claims of a token that Entra has issued and that is
+// still good. It says nothing about what the token permits.
+func (i *issuer) verify(token string) (claims, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	c, ok := i.opaque[token]
+	if !ok {
+		var err error
+		if c, err = verifyJWT(&i.key.PublicKey, token); err != nil {
+			return claims{}, err
+		}
+	}
+	if c.TenantID != i.tenantID {
+		return claims{}, errors.New("token of another tenant")
+	}
+	if _, ok := i.live[c.TokenID]; !ok || !time.Now().Before(c.expires()) {
+		return claims{}, errors.New("token has expired")
+	}
+	return c, nil
+}
+
+// verifyJWT checks the signature of a JWT and returns its claims.
+func verifyJWT(key *rsa.PublicKey, token string) (claims, error) {
+	var c claims
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return c, errors.New("not a token of this Entra")
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil {
+		return c, errors.New("token's signature is not base64url")
+	}
+	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature); err != nil {
+		return c, errors.New("token's signature is wrong")
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return c, errors.New("token's payload is not base64url")
+	}
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return c, errors.New("token's payload is not JSON")
+	}
+	return c, nil
+}
+
+// jwks is the public half of the signing key as a key set (RFC 7517).
+func (i *issuer) jwks() any {
+	e := big.NewInt(int64(i.key.E)).Bytes()
+	return map[string]any{"keys": []any{map[string]any{
+		"kty": "RSA",
+		"use": "sig",
+		"alg": "RS256",
+		"kid": i.keyID,
+		"x5t": i.keyID,
+		"n":   base64.RawURLEncoding.EncodeToString(i.key.N.Bytes()),
+		"e":   base64.RawURLEncoding.EncodeToString(e),
+	}}}
+}
+
+// newOpaqueToken looks like the token of a personal account.
+func newOpaqueToken(length int) string {
+	random := make([]byte, max(length, 1200)*3/4)
+	rand.Read(random)
+	return "EwB" + base64.StdEncoding.EncodeToString(random)
+}

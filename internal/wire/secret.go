@@ -1,0 +1,39 @@
+package wire
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// hidden is what every Secret prints as.
+const hidden = "***"
+
+// Secret holds a password, a token or another value that must reach no log,
+// error, metric or panic. Whatever prints it prints ***; the value itself
+// leaves only through Reveal, so that a search for that word finds every
+// place where a secret is used.
+type Secret struct{ value string }
+
+// NewSecret wraps value.
+func NewSecret(value string) Secret { return Secret{value} }
+
+// Reveal returns the value itself.
+func (s Secret) Reveal() string { return s.value }
+
+// IsEmpty tells whether there is no value.
+func (s Secret) IsEmpty() bool { return s.value == "" }
+
+// String returns ***.
+func (s Secret) String() string { return hidden }
+
+// GoString returns ***, for %#v.
+func (s Secret) GoString() string { return hidden }
+
+// Format writes ***, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
+
+// MarshalText returns ***, for encoding/json and its like.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// LogValue returns ***, for log/slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }

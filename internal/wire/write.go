@@ -1,0 +1,79 @@
+package wire
+
+import (
+	"fmt"
+	"time"
+)
+
+// Traced directions, as seen from this program: what the peer said and what
+// it was told.
+const (
+	Heard = "<"
+	Said  = ">"
+)
+
+// Printf collects a line for the peer: the text and CRLF. It goes out with the
+// next Flush or read. The line is traced, so it never holds a secret.
+func (c *Conn) Printf(format string, args ...any) {
+	start := len(c.out)
+	c.out = fmt.Appendf(c.out, format, args...)
+	c.trace(Said, c.out[start:])
+	c.out = append(c.out, '\r', '\n')
+}
+
+// PrintSecret collects a line that is a secret. It is traced as ***.
+func (c *Conn) PrintSecret(s Secret) {
+	c.trace(Said, []byte(hidden))
+	c.out = append(c.out, s.Reveal()...)
+	c.out = append(c.out, '\r', '\n')
+}
+
+// Write sends p at once, behind whatever has been collected: the message of a
+// mail transaction and other streams. It is not traced.
+func (c *Conn) Write(p []byte) (int, error) {
+	if err := c.Flush(); err != nil {
+		return 0, err
+	}
+	if err := c.armWrite(); err != nil {
+		return 0, err
+	}
+	return c.conn.Write(p)
+}
+
+// Flush sends what has been collected, in one write.
+func (c *Conn) Flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	if err := c.armWrite(); err != nil {
+		return err
+	}
+	_, err := c.conn.Write(c.out)
+	clear(c.out)
+	c.out = c.out[:0]
+	return err
+}
+
+func (c *Conn) armWrite() error {
+	return c.conn.SetWriteDeadline(c.deadline(c.WriteTimeout))
+}
+
+// TraceHeard traces a line, or as much of one as holds no secret, that the
+// peer has said.
+func (c *Conn) TraceHeard(line string) {
+	if c.Trace != nil {
+		c.Trace(Heard, line)
+	}
+}
+
+func (c *Conn) trace(direction string, line []byte) {
+	if c.Trace != nil {
+		c.Trace(direction, string(line))
+	}
+}
+
+// Farewell leaves a little time for a last line to a peer that may not be
+// reading any more.
+func (c *Conn) Farewell(timeout time.Duration) {
+	c.SetLimit(time.Now().Add(timeout))
+}

@@ -1,0 +1,180 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"oauthproxy/accounts"
+)
+
+// Limits bound what the server carries at once. Zero means no limit.
+type Limits struct {
+	Sessions           int // logged in
+	SessionsPerAddress int // logged in, of one client address
+	SessionsPerLogin   int // logged in, of one login
+}
+
+// maxArriving bounds the connections that are not logged in. When one more
+// comes, the oldest makes way: idle connections can't shut others out.
+const maxArriving = 1000
+
+// Options are what a Server is made of.
+type Options struct {
+	Accounts *accounts.Directory
+	Tokens   Tokens
+	// Routes maps an account's name and a protocol's to the upstream.
+	Routes map[string]map[string]Route
+	// UpstreamTLS holds the roots to trust.
+	UpstreamTLS *tls.Config
+	// HostName is how we introduce ourselves: a plain host name.
+	HostName string
+	Limits   Limits
+	Log      *slog.Logger
+}
+
+// Server serves any number of listeners.
+type Server struct {
+	accounts  *accounts.Directory
+	upstreams *Upstreams
+	routeMap  map[string]map[string]Route
+	hostName  string
+	log       *slog.Logger
+
+	ctx      context.Context // ends when sessions have to
+	cancel   context.CancelFunc
+	sessions sync.WaitGroup
+	census   census
+}
+
+// NewServer returns a Server that listens nowhere yet.
+func NewServer(o Options) *Server {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Server{
+		accounts:  o.Accounts,
+		upstreams: NewUpstreams(o.Tokens, o.UpstreamTLS),
+		routeMap:  o.Routes,
+		hostName:  o.HostName,
+		log:       o.Log,
+		ctx:       ctx,
+		cancel:    cancel,
+		census:    newCensus(o.Limits),
+	}
+}
+
+func (s *Server) routes(account, protocol string) (Route, bool) {
+	route, ok := s.routeMap[account][protocol]
+	return route, ok
+}
+
+// Serve accepts connections until ln is closed, which Shutdown's caller does
+// first. It returns nil then.
+func (s *Server) Serve(ln net.Listener, l *Listener) error {
+	s.log.Info("listening", "protocol", l.Protocol.Name(), "address", ln.Addr(), "tls", string(l.TLS))
+	var pause time.Duration
+	for {
+		conn, err := ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			// Out of descriptors, mostly: a moment later there may be
+			// one, and a loop without a pause would take a whole core.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.log.Error("accepting a connection failed", "address", ln.Addr(), "cause", err, "pause", pause)
+			select {
+			case <-time.After(pause):
+			case <-s.ctx.Done():
+				return nil
+			}
+			continue
+		}
+		pause = 0
+		s.accept(conn, l)
+	}
+}
+
+func (s *Server) accept(conn net.Conn, l *Listener) {
+	session := s.newSession(conn, l)
+	if !allowed(l.Networks, session.address) {
+		session.Log.Warn("connection refused", "cause", "its address is in none of the listener's networks", "listener", l.Address)
+		_ = conn.Close()
+		return
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetKeepAliveConfig(keepAlive)
+	}
+	oldest, ok := s.census.arrive(session)
+	if !ok {
+		_ = conn.Close()
+		return
+	}
+	if oldest != nil {
+		oldest.Client.Interrupt()
+	}
+	s.sessions.Go(func() { s.serve(session) })
+}
+
+// serve runs a session and ends it, whatever happens in it.
+func (s *Server) serve(session *Session) {
+	session.Log.Debug("connected")
+	err := session.guarded(s.ctx)
+	_ = session.Client.Close()
+	s.census.leave(session)
+	session.closed(err)
+}
+
+// guarded runs the session; a panic in it ends this session alone. What was
+// being parsed doesn't reach the log: it may be a password.
+func (s *Session) guarded(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.Log.Error("internal error, please report it", "while", s.phase, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			err = Fail(Internal, "panic")
+		}
+	}()
+	stop := context.AfterFunc(ctx, s.Client.Abort)
+	defer stop()
+	return s.run(ctx)
+}
+
+func allowed(networks []netip.Prefix, address netip.Addr) bool {
+	return len(networks) == 0 || slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
+// Shutdown ends all sessions: those before their login, or between two
+// messages, hear why; the others may go on until ctx ends, and then their
+// connections close. The listeners have to be closed before.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.census.stop()
+	done := make(chan struct{})
+	go func() {
+		s.sessions.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	s.cancel()
+	<-done
+}
+
+func (s *Server) stopping() bool { return s.census.stopped() }
+
+func (s *Server) admit(session *Session) *Failure {
+	if !s.census.logIn(session) {
+		return &Failure{Kind: Busy, Cause: errors.New("limits.sessions, sessions_per_address or sessions_per_login is reached")}
+	}
+	return nil
+}
+
+func (s *Server) dismiss(session *Session) { s.census.logOut(session) }

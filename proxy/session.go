@@ -1,0 +1,304 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"oauthproxy/accounts"
+	"oauthproxy/internal/wire"
+)
+
+const (
+	maxTries = 3 // failed logins on one connection
+
+	// Before its login a client may take its time, as a person who types
+	// into telnet does, but not for ever.
+	commandTimeout = 2 * time.Minute
+	loginTimeout   = 5 * time.Minute
+	tlsTimeout     = 20 * time.Second
+	replyTimeout   = 20 * time.Second
+	// autoWait is how long a TLSAuto listener waits for a TLS handshake to
+	// begin before it greets in clear.
+	autoWait = 500 * time.Millisecond
+)
+
+// Session is a client's connection and all that belongs to it, from accept to
+// close.
+type Session struct {
+	// ID stands in every log line and in every refusal.
+	ID     string
+	Client *wire.Conn
+	Log    *slog.Logger
+	// Listener is the port that the client came in by.
+	Listener *Listener
+	// HostName is how we introduce ourselves, to both sides.
+	HostName string
+	// Account is the mailbox, once the client is verified; Device tells that
+	// the login is marked as one.
+	Account string
+	Device  bool
+
+	server  *Server
+	address netip.Addr
+	login   string
+	route   Route
+	phase   string
+	started time.Time
+	loggedIn,
+	admitted bool
+	up, down int64 // bytes relayed
+}
+
+func (s *Server) newSession(conn net.Conn, l *Listener) *Session {
+	session := &Session{
+		ID:       newID(),
+		Client:   wire.New(conn),
+		Listener: l,
+		HostName: s.hostName,
+		server:   s,
+		address:  addressOf(conn.RemoteAddr()),
+		started:  time.Now(),
+	}
+	session.Log = s.log.With("session", session.ID, "protocol", l.Protocol.Name(), "client", session.address)
+	session.Client.ReadTimeout, session.Client.WriteTimeout = commandTimeout, replyTimeout
+	session.Client.SetLimit(session.started.Add(loginTimeout))
+	session.Client.Trace = session.tracer("client")
+	return session
+}
+
+// run is a session from its greeting to its end.
+func (s *Session) run(ctx context.Context) error {
+	if err := s.arrive(); err != nil {
+		return err
+	}
+	d := s.Listener.Protocol.NewDialogue(s)
+	d.Greet()
+	for tries := 1; ; tries++ {
+		s.setPhase("reading the client's commands")
+		credentials, err := d.ReadCredentials()
+		if err != nil {
+			return s.leave(d, err)
+		}
+		failure := s.logIn(ctx, d, credentials, tries)
+		if failure == nil {
+			break
+		}
+		s.refused(failure, credentials.User)
+		d.Refuse(failure)
+		if failure.Ends() {
+			return nil
+		}
+	}
+	s.setPhase("telling the client that it is logged in")
+	s.Client.SetLimit(time.Time{})
+	d.Accept()
+	s.Log.Info("logged in", "login", s.login, "account", s.Account)
+	s.setPhase("relaying")
+	return d.Relay(ctx)
+}
+
+// arrive brings the connection to where the greeting is due.
+func (s *Session) arrive() error {
+	s.setPhase("starting TLS with the client")
+	switch s.Listener.TLS {
+	case TLSImplicit:
+		return s.StartTLS()
+	case TLSAuto:
+		first, spoke, err := s.Client.Peek(autoWait)
+		if err != nil {
+			return err
+		}
+		const handshake = 0x16 // RFC 8446 section 5.1: ContentType
+		if spoke && first == handshake {
+			s.Client.Rewind()
+			return s.StartTLS()
+		}
+	}
+	return nil
+}
+
+// StartTLS makes the client's connection one over TLS.
+func (s *Session) StartTLS() error {
+	if err := s.Client.AcceptTLS(s.Listener.Certificate, tlsTimeout); err != nil {
+		return fmt.Errorf("TLS with the client failed: %w", err)
+	}
+	return nil
+}
+
+// CanStartTLS tells whether STARTTLS may be said now.
+func (s *Session) CanStartTLS() bool {
+	_, active := s.Client.TLS()
+	return !active && s.Listener.OffersStartTLS()
+}
+
+// NeedsTLS tells whether credentials have to wait for TLS.
+func (s *Session) NeedsTLS() bool {
+	_, active := s.Client.TLS()
+	return !active && s.Listener.RequireTLS
+}
+
+// leave ends a session that has not logged in: a client that is told to go,
+// because we stop or a newer one needs its place, hears why.
+func (s *Session) leave(d Dialogue, err error) error {
+	if !errors.Is(err, wire.ErrInterrupted) {
+		return err
+	}
+	failure := &Failure{Kind: Busy}
+	if s.server.stopping() {
+		failure.Kind = ShuttingDown
+	}
+	s.Client.Farewell(time.Second)
+	d.Refuse(failure)
+	return nil
+}
+
+// logIn verifies the client and opens what its protocol needs of the upstream.
+func (s *Session) logIn(ctx context.Context, d Dialogue, c Credentials, tries int) *Failure {
+	if tries > maxTries {
+		return &Failure{Kind: TooManyAttempts}
+	}
+	s.setPhase("verifying the local password")
+	if failure := s.verify(ctx, c); failure != nil {
+		return failure
+	}
+	if failure := s.server.admit(s); failure != nil {
+		return failure
+	}
+	open := func(ctx context.Context) (*wire.Conn, error) {
+		return s.server.upstreams.open(ctx, s, d)
+	}
+	if err := d.Connect(ctx, open); err != nil {
+		s.server.dismiss(s)
+		return AsFailure(err)
+	}
+	s.loggedIn = true
+	return nil
+}
+
+// verify holds promise number one: nothing leaves the machine before the local
+// password is verified, or the address of a device that has none.
+func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
+	grant, err := s.grant(ctx, c)
+	switch {
+	case errors.Is(err, accounts.ErrBusy):
+		return &Failure{Kind: Busy, Cause: err}
+	case errors.Is(err, accounts.ErrRefused):
+		return &Failure{Kind: BadCredentials, Cause: err}
+	case err != nil:
+		return &Failure{Kind: Internal, Cause: err}
+	}
+	route, ok := s.server.routes(grant.Account, s.Protocol())
+	if !ok {
+		return Fail(Internal, "no %s upstream for %s", s.Protocol(), grant.Account)
+	}
+	s.Account, s.login, s.Device, s.route = grant.Account, grant.Login, grant.Device, route
+	return nil
+}
+
+func (s *Session) grant(ctx context.Context, c Credentials) (accounts.Grant, error) {
+	if c.ByAddress {
+		grant, ok := s.server.accounts.VerifyAddress(s.Protocol(), s.address)
+		if !ok {
+			return accounts.Grant{}, accounts.ErrRefused
+		}
+		return grant, nil
+	}
+	return s.server.accounts.Verify(ctx, accounts.Attempt{
+		Protocol: s.Protocol(),
+		User:     c.User,
+		Password: c.Password,
+		Address:  s.address,
+	})
+}
+
+// KnowsAddress tells whether the client's address is all that one of the
+// logins asks for.
+func (s *Session) KnowsAddress() bool {
+	_, ok := s.server.accounts.VerifyAddress(s.Protocol(), s.address)
+	return ok
+}
+
+// Protocol returns the protocol's name.
+func (s *Session) Protocol() string { return s.Listener.Protocol.Name() }
+
+// setPhase notes what the session is doing: it stands in every line about an
+// error.
+func (s *Session) setPhase(phase string) { s.phase = phase }
+
+func (s *Session) refused(f *Failure, user string) {
+	level := slog.LevelWarn
+	if f.Kind == Internal {
+		level = slog.LevelError
+	}
+	s.Log.Log(context.Background(), level, "refused",
+		"login", Sanitize([]byte(user)), "account", s.Account, "while", s.phase, "reason", f.Kind.String(), "cause", f.Cause)
+}
+
+// closed writes the session's last line.
+func (s *Session) closed(err error) {
+	attrs := []any{
+		"login", s.login, "account", s.Account,
+		"duration", time.Since(s.started).Round(time.Millisecond),
+		"up", s.up, "down", s.down,
+	}
+	switch {
+	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, wire.ErrInterrupted):
+	case s.loggedIn:
+		s.Log.Warn("session ended early", append(attrs, "while", s.phase, "cause", err)...)
+		return
+	default:
+		attrs = append(attrs, "while", s.phase, "cause", err)
+	}
+	level := slog.LevelDebug // scanners of ports and health checks come and go
+	if s.loggedIn {
+		level = slog.LevelInfo
+	}
+	s.Log.Log(context.Background(), level, "session closed", attrs...)
+}
+
+// tracer returns what writes the dialogue with one side to the log, or nil
+// when nobody listens.
+func (s *Session) tracer(side string) func(direction, line string) {
+	if s.Log == nil || !s.Log.Enabled(context.Background(), slog.LevelDebug) {
+		return nil
+	}
+	return func(direction, line string) {
+		s.Log.Debug(side+" "+direction, "line", Sanitize([]byte(line)))
+	}
+}
+
+// newID returns a short random name without look-alikes: a person may have to
+// read it from a printer's display.
+func newID() string {
+	const letters = "23456789ABCDEFGHJKMNPQRSTUVWXYZ" // 31
+	random := make([]byte, 6)
+	rand.Read(random)
+	for i, b := range random {
+		random[i] = letters[int(b)%len(letters)]
+	}
+	return string(random)
+}
+
+func addressOf(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// TLSVersion names the TLS version of the client's connection, or "none".
+func (s *Session) TLSVersion() string {
+	state, active := s.Client.TLS()
+	if !active {
+		return "none"
+	}
+	return tls.VersionName(state.Version)
+}

@@ -1,0 +1,268 @@
+package smtp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"oauthproxy/proxy"
+)
+
+// maxBatch bounds how many pipelined recipients go upstream in one write.
+const maxBatch = 100
+
+// transaction is a mail transaction (RFC 5321 section 3.3) between MAIL and
+// its verdict. It takes an upstream connection with the first recipient.
+type transaction struct {
+	mail     string    // the command, as it goes upstream; empty: none begun
+	refusal  *reply    // the upstream's no to MAIL
+	up       *upstream // leased
+	accepted int       // recipients
+}
+
+// reset ends the transaction and gives its connection back.
+func (t *transaction) reset(p *pool) {
+	if t.up != nil {
+		t.up.used = true
+		p.keep(t.up)
+	}
+	*t = transaction{}
+}
+
+// abort ends the transaction and closes its connection: nothing may be said
+// on it any more.
+func (t *transaction) abort() {
+	if t.up != nil {
+		t.up.conn.Abort()
+	}
+	*t = transaction{}
+}
+
+// mail begins a transaction. 250 is given on credit (RFC 5321 section 3.3
+// allows it): the upstream hears of it with the first recipient, whose answer
+// then is the upstream's refusal, if it refuses.
+func (d *dialogue) mail(argument string) error {
+	if d.tx.mail != "" {
+		return d.nonsense("503 5.5.1 A transaction has begun already")
+	}
+	p, ok := parsePath(argument, "FROM")
+	if !ok {
+		return d.nonsense("501 5.5.4 The form is MAIL FROM:<address>")
+	}
+	if d.session.Device {
+		p = p.withDomain(d.domain())
+	}
+	d.tx.mail = "MAIL FROM:" + p.String()
+	d.client.Printf("250 2.1.0 Sender OK")
+	return nil
+}
+
+// domain is the mailbox's.
+func (d *dialogue) domain() string {
+	return d.session.Account[strings.LastIndexByte(d.session.Account, '@')+1:]
+}
+
+// rcpt passes a recipient on, and together with it those that the client has
+// pipelined behind it.
+func (d *dialogue) rcpt(argument string) error {
+	if d.tx.mail == "" {
+		return d.nonsense("503 5.5.1 MAIL comes first")
+	}
+	first, ok := d.recipient(argument)
+	if !ok {
+		return d.nonsense("501 5.5.4 The form is RCPT TO:<address>")
+	}
+	batch := []string{first}
+	broken := false
+	for !broken && len(batch) < maxBatch && d.client.NextIs("RCPT ") {
+		line, err := d.client.ReadLine(maxLine)
+		if err != nil {
+			broken = true // answered below, behind the others
+			break
+		}
+		d.client.TraceHeard(string(line))
+		next, ok := d.recipient(strings.TrimRight(string(line[len("RCPT "):]), " \t"))
+		if !ok {
+			broken = true
+			break
+		}
+		batch = append(batch, next)
+	}
+	if err := d.recipients(batch); err != nil {
+		return err
+	}
+	if broken {
+		return d.nonsense("501 5.5.4 The form is RCPT TO:<address>")
+	}
+	return nil
+}
+
+func (d *dialogue) recipient(argument string) (command string, ok bool) {
+	p, ok := parsePath(argument, "TO")
+	if !ok || p.address == "" {
+		return "", false
+	}
+	if d.session.Device && !strings.EqualFold(p.address, "postmaster") { // RFC 5321 section 4.1.1.3
+		p = p.withDomain(d.domain())
+	}
+	return "RCPT TO:" + p.String(), true
+}
+
+// recipients sends a batch upstream and relays the replies.
+func (d *dialogue) recipients(batch []string) error {
+	if d.tx.refusal != nil {
+		for range batch {
+			d.relayReply(*d.tx.refusal)
+		}
+		return nil
+	}
+	replies, err := d.askRecipients(batch)
+	if err != nil {
+		return d.failed(err, len(batch))
+	}
+	for _, r := range replies {
+		if r.positive() {
+			d.tx.accepted++
+		}
+		d.relayReply(r)
+	}
+	d.dropIfClosing(replies[len(replies)-1])
+	return nil
+}
+
+// askRecipients returns the upstream's replies to the batch. The first batch
+// of a transaction leases a connection and brings MAIL with it; if a kept
+// connection turns out to be dead, another takes its place: nothing has been
+// promised yet.
+func (d *dialogue) askRecipients(batch []string) ([]reply, error) {
+	if d.tx.up != nil {
+		return d.tx.up.ask(batch...)
+	}
+	for {
+		up, err := d.pool.lease(d.ctx)
+		if err != nil {
+			return nil, err
+		}
+		kept := up.used
+		commands := append([]string{d.tx.mail}, batch...)
+		if kept {
+			commands = append([]string{"RSET"}, commands...)
+		}
+		replies, err := up.ask(commands...)
+		if kept && (err != nil || replies[0].code == 421) {
+			up.conn.Abort()
+			continue // the next one is fresh
+		}
+		if err != nil {
+			up.conn.Abort()
+			return nil, err
+		}
+		if kept {
+			replies = replies[1:]
+		}
+		d.tx.up = up
+		if mail := replies[0]; !mail.positive() {
+			d.tx.refusal = &mail
+			return repeat(mail, len(batch)), nil
+		}
+		return replies[1:], nil
+	}
+}
+
+func repeat(r reply, n int) []reply {
+	replies := make([]reply, n)
+	for i := range replies {
+		replies[i] = r
+	}
+	return replies
+}
+
+// dropIfClosing ends a transaction whose upstream has said that it closes.
+func (d *dialogue) dropIfClosing(r reply) {
+	if r.code == 421 && d.tx.up != nil {
+		d.tx.up.conn.Abort()
+		d.tx.up = nil
+		refusal := r
+		d.tx.refusal = &refusal
+	}
+}
+
+// failed answers n commands whose upstream could not be reached or has gone:
+// temporarily, as nothing has been delivered. The transaction is over.
+func (d *dialogue) failed(err error, n int) error {
+	f := d.lost(err)
+	d.tx.abort()
+	d.session.Log.Warn("transaction refused", "account", d.session.Account, "reason", f.Kind.String(), "cause", f.Cause)
+	for range n {
+		d.Refuse(f)
+	}
+	return nil
+}
+
+// lost gives an error of an upstream that had accepted us its kind.
+func (d *dialogue) lost(err error) *proxy.Failure {
+	if f, ok := errors.AsType[*proxy.Failure](err); ok {
+		return f
+	}
+	return &proxy.Failure{Kind: proxy.UpstreamUnreachable, Lost: true, Text: "the mail server closed the connection, try again", Cause: err}
+}
+
+// data sends the message.
+func (d *dialogue) data(argument string) error {
+	switch {
+	case argument != "":
+		return d.nonsense("501 5.5.4 DATA takes no argument")
+	case d.tx.mail == "":
+		return d.nonsense("503 5.5.1 MAIL comes first")
+	case d.tx.accepted == 0:
+		return d.nonsense("554 5.5.1 No valid recipients") // RFC 5321 section 3.3
+	}
+	started := time.Now()
+	replies, err := d.tx.up.ask("DATA")
+	if err != nil {
+		return d.failed(err, 1)
+	}
+	if replies[0].code != 354 {
+		d.relayReply(replies[0])
+		d.tx.reset(&d.pool)
+		return nil
+	}
+	d.relayReply(replies[0])
+	return d.message(started)
+}
+
+// message relays the message and its verdict.
+func (d *dialogue) message(started time.Time) error {
+	s := &stream{client: d.client, up: d.tx.up.conn}
+	d.client.Shield(true)
+	defer d.client.Shield(false)
+	verdict, err := s.run()
+	accepted := d.tx.accepted
+	log := d.session.Log.With("account", d.session.Account, "recipients", accepted, "bytes", s.size, "duration", time.Since(started).Round(time.Millisecond))
+	switch {
+	case errors.Is(err, errClient):
+		d.tx.abort() // without an end of data: nothing is delivered
+		log.Warn("message not sent", "cause", err)
+		return err
+	case errors.Is(err, errAmbiguous):
+		d.tx.abort()
+		log.Warn("message refused", "cause", err)
+		d.client.Printf("550 5.6.0 The message holds a bare LF where servers disagree on its end (session %s)", d.session.ID)
+		return fmt.Errorf("message: %w", err)
+	case err != nil:
+		if s.complete {
+			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
+		}
+		log.Warn("upstream lost", "cause", err)
+		return d.failed(err, 1)
+	}
+	d.relayReply(verdict)
+	log.Info("message relayed", "verdict", proxy.Sanitize([]byte(verdict.lines[0])))
+	if s.early || verdict.code == 421 {
+		d.tx.abort()
+	} else {
+		d.tx.reset(&d.pool)
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package smtp
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"oauthproxy/internal/sasl"
+	"oauthproxy/internal/wire"
+	"oauthproxy/proxy"
+)
+
+const (
+	// maxUpstreamLine bounds a line of a reply. RFC 5321 section 4.5.3.1.5
+	// allows 512 octets; Exchange's diagnostics are longer (2025).
+	maxUpstreamLine = 8192
+	// maxReplyLines bounds a reply.
+	maxReplyLines = 128
+
+	// Timeouts of RFC 5321 section 4.5.3.2, the longest of each kind.
+	replyTimeout   = 5 * time.Minute
+	verdictTimeout = 10 * time.Minute
+)
+
+// reply is a reply of the upstream, as it came.
+type reply struct {
+	code  int
+	lines []string
+}
+
+func (r reply) positive() bool { return r.code/100 == 2 }
+
+// readReply reads a whole reply. Lines of one reply that don't agree on its
+// code are no reply.
+func readReply(c *wire.Conn) (reply, error) {
+	var r reply
+	for range maxReplyLines {
+		line, err := c.ReadLine(maxUpstreamLine)
+		if err != nil {
+			return reply{}, err
+		}
+		code, ok := replyCode(line)
+		if !ok || r.code != 0 && code != r.code {
+			return reply{}, proxy.Fail(proxy.UpstreamProtocol, "unexpected reply: %s", proxy.Sanitize(line))
+		}
+		r.code = code
+		r.lines = append(r.lines, string(line))
+		c.TraceHeard(string(line))
+		if len(line) == 3 || line[3] == ' ' {
+			return r, nil
+		}
+	}
+	return reply{}, proxy.Fail(proxy.UpstreamProtocol, "a reply of more than %d lines", maxReplyLines)
+}
+
+// replyCode reads the code of a line: three digits, and then a blank, a hyphen
+// or nothing (RFC 5321 section 4.2).
+func replyCode(line []byte) (code int, ok bool) {
+	if len(line) < 3 || len(line) > 3 && line[3] != ' ' && line[3] != '-' {
+		return 0, false
+	}
+	for _, digit := range line[:3] {
+		if digit < '0' || digit > '9' {
+			return 0, false
+		}
+		code = 10*code + int(digit-'0')
+	}
+	return code, code >= 200 && code < 600
+}
+
+// Prepare reads the greeting, says EHLO by our own name and, with startTLS,
+// comes to TLS and says it again.
+func (d *dialogue) Prepare(up *wire.Conn, startTLS func() error) error {
+	greeting, err := readReply(up)
+	if err != nil {
+		return err
+	}
+	if greeting.code != 220 {
+		return refusal("greeting", greeting, proxy.UpstreamUnreachable)
+	}
+	if err := d.sayEHLO(up); err != nil {
+		return err
+	}
+	if startTLS == nil {
+		return nil
+	}
+	up.Printf("STARTTLS")
+	r, err := readReply(up)
+	if err != nil {
+		return err
+	}
+	if r.code != 220 {
+		return refusal("reply to STARTTLS", r, proxy.UpstreamRefused)
+	}
+	if err := startTLS(); err != nil {
+		return err
+	}
+	return d.sayEHLO(up)
+}
+
+func (d *dialogue) sayEHLO(up *wire.Conn) error {
+	up.Printf("EHLO %s", d.session.HostName)
+	r, err := readReply(up)
+	if err != nil {
+		return err
+	}
+	if !r.positive() {
+		return refusal("reply to EHLO", r, proxy.UpstreamRefused)
+	}
+	offered := make([]string, 0, len(r.lines)-1)
+	for _, line := range r.lines[1:] {
+		if len(line) > 4 {
+			offered = append(offered, line[4:])
+		}
+	}
+	d.offered = offered
+	return nil
+}
+
+// LogIn authenticates in two steps: tokens are longer than the 512 octets that
+// a command line may have.
+func (d *dialogue) LogIn(up *wire.Conn, user string, token wire.Secret) error {
+	if !offersXOAUTH2(d.offered) {
+		return &proxy.Failure{
+			Kind:  proxy.UpstreamRefused,
+			Text:  "the mail server offers no OAuth2 login, ask the administrator",
+			Cause: proxy.Fail(proxy.UpstreamRefused, "no AUTH XOAUTH2 among the upstream's EHLO keywords").Cause,
+		}
+	}
+	blob, err := sasl.XOAUTH2(user, token)
+	if err != nil {
+		return &proxy.Failure{Kind: proxy.Internal, Cause: err}
+	}
+	up.Printf("AUTH XOAUTH2")
+	r, err := readReply(up)
+	if err != nil {
+		return err
+	}
+	if r.code == 334 {
+		up.PrintSecret(blob)
+		if r, err = readReply(up); err != nil {
+			return err
+		}
+	}
+	if r.code == 334 {
+		// A refusal in the mechanism's own form: an error in base64 JSON,
+		// to be answered by an empty line. Exchange refuses directly.
+		up.Printf("")
+		if r, err = readReply(up); err != nil {
+			return err
+		}
+	}
+	if r.code == 235 {
+		return nil
+	}
+	return refusal("reply to AUTH", r, proxy.UpstreamRefused)
+}
+
+func offersXOAUTH2(offered []string) bool {
+	return slices.ContainsFunc(offered, func(keyword string) bool {
+		fields := strings.Fields(strings.ToUpper(keyword))
+		return len(fields) > 1 && fields[0] == "AUTH" && slices.Contains(fields[1:], "XOAUTH2")
+	})
+}
+
+// refusal turns the upstream's no into a Failure of the kind, with a sentence
+// for a person where Exchange names the cause.
+func refusal(what string, r reply, kind proxy.Kind) *proxy.Failure {
+	text := strings.Join(r.lines, " / ")
+	f := proxy.Fail(kind, "%s: %s", what, proxy.Sanitize([]byte(text)))
+	switch {
+	case r.code < 400:
+		f.Kind = proxy.UpstreamProtocol
+	case strings.Contains(text, "SmtpClientAuthentication is disabled"):
+		f.Text = "SMTP is switched off in Exchange for this mailbox: the administrator can allow it"
+	case strings.Contains(text, "5.7.139"):
+		f.Text = "a policy in Exchange or Entra ID forbids this login, ask the administrator"
+	case r.code == 535:
+		f.Generic = true
+	}
+	return f
+}

@@ -1,0 +1,246 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"oauthproxy/internal/wire"
+)
+
+const (
+	// openTimeout bounds everything between the client's credentials and
+	// our answer: mail programs wait about a minute at the most.
+	openTimeout = 25 * time.Second
+	dialTimeout = 10 * time.Second
+	// refusalMemory is how long a refusal is given again without asking, so
+	// that forty retrying scanners don't become forty attempts.
+	refusalMemory = 10 * time.Second
+)
+
+// Upstreams opens authenticated upstream connections.
+type Upstreams struct {
+	tokens Tokens
+	// tls is the client's side of TLS; the server's name is added.
+	tls *tls.Config
+
+	mu       sync.Mutex
+	refusals map[refusalKey]refusal
+}
+
+type refusalKey struct{ account, protocol string }
+
+type refusal struct {
+	failure *Failure
+	until   time.Time
+}
+
+// NewUpstreams returns a ready Upstreams. config holds the roots to trust.
+func NewUpstreams(tokens Tokens, config *tls.Config) *Upstreams {
+	config = config.Clone()
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
+	return &Upstreams{tokens: tokens, tls: config, refusals: make(map[refusalKey]refusal)}
+}
+
+// open returns an authenticated connection to an account's mailbox. Where
+// Exchange refuses the token without naming a cause, one more try is made with
+// a fresh one, on a new connection: here and nowhere else.
+func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Conn, error) {
+	key := refusalKey{s.Account, s.Protocol()}
+	if f := u.remembered(key); f != nil {
+		return nil, f
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	conn, token, err := u.attempt(ctx, s, p)
+	if err != nil && AsFailure(err).Generic && u.tokens.Refused(s.Account, token) {
+		s.Log.Info("Exchange refused the access token, trying once with a fresh one", "cause", AsFailure(err).Cause)
+		conn, _, err = u.attempt(ctx, s, p)
+	}
+	if err != nil {
+		f := AsFailure(err)
+		if f.Kind == UpstreamRefused {
+			u.remember(key, f)
+		}
+		return nil, f
+	}
+	return conn, nil
+}
+
+var errNoToken = errors.New("no access token")
+
+// attempt connects and logs in once. Token and connection don't need each
+// other, so they are obtained side by side.
+func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.Conn, wire.Secret, error) {
+	s.setPhase("connecting to the upstream and obtaining an access token")
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	type answer struct {
+		token wire.Secret
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		token, err := u.tokens.AccessToken(ctx, s.Account)
+		if err != nil {
+			cancel(errNoToken) // and so no need for a connection
+		}
+		answers <- answer{token, err}
+	}()
+	conn, err := u.connect(ctx, s, p)
+	if err != nil {
+		cancel(nil) // and so no need to wait for the token
+	}
+	got := <-answers
+	if err != nil && !errors.Is(context.Cause(ctx), errNoToken) {
+		return nil, wire.Secret{}, err
+	}
+	if got.err != nil {
+		if conn != nil {
+			conn.Abort()
+		}
+		return nil, wire.Secret{}, got.err
+	}
+	s.setPhase("logging in to the upstream")
+	release := u.bind(ctx, conn)
+	err = p.LogIn(conn, s.route.User, got.token)
+	release()
+	if err == nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		conn.Abort()
+		return nil, got.token, u.failure(ctx, err)
+	}
+	conn.SetLimit(time.Time{})
+	return conn, got.token, nil
+}
+
+// connect dials and comes to TLS, verified, before anything else is said.
+func (u *Upstreams) connect(ctx context.Context, s *Session, p Upstream) (*wire.Conn, error) {
+	dialer := net.Dialer{
+		Timeout:         dialTimeout,
+		KeepAliveConfig: keepAlive,
+	}
+	tcp, err := dialer.DialContext(ctx, "tcp", s.route.Address)
+	if err != nil {
+		return nil, &Failure{Kind: UpstreamUnreachable, Cause: err}
+	}
+	conn := wire.New(tcp)
+	conn.ReadTimeout, conn.WriteTimeout = openTimeout, openTimeout
+	conn.Trace = s.tracer("upstream")
+	release := u.bind(ctx, conn)
+	defer release()
+	err = u.prepare(conn, s.route, p)
+	if err == nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		conn.Abort()
+		return nil, u.failure(ctx, err)
+	}
+	return conn, nil
+}
+
+func (u *Upstreams) prepare(conn *wire.Conn, route Route, p Upstream) error {
+	startTLS := func() error {
+		host, _, err := net.SplitHostPort(route.Address)
+		if err != nil {
+			return Fail(Internal, "upstream address: %w", err)
+		}
+		config := u.tls.Clone()
+		config.ServerName = host
+		if err := conn.ConnectTLS(config, dialTimeout); err != nil {
+			return tlsFailure(host, err)
+		}
+		return nil
+	}
+	if route.TLS == TLSImplicit {
+		if err := startTLS(); err != nil {
+			return err
+		}
+		startTLS = nil
+	}
+	return p.Prepare(conn, startTLS)
+}
+
+// bind ties the connection's life to ctx until release is called.
+func (u *Upstreams) bind(ctx context.Context, conn *wire.Conn) (release func()) {
+	if deadline, ok := ctx.Deadline(); ok {
+		conn.SetLimit(deadline)
+	}
+	stop := context.AfterFunc(ctx, conn.Abort)
+	return func() { stop() }
+}
+
+// failure gives an error of an upstream conversation its kind. Silence, an end
+// and a cut line are all the upstream's absence.
+func (u *Upstreams) failure(ctx context.Context, err error) *Failure {
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return f
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return Fail(UpstreamUnreachable, "no answer within %v: %w", openTimeout, err)
+	}
+	if errors.Is(err, wire.ErrTooLong) || errors.Is(err, wire.ErrFlood) {
+		return &Failure{Kind: UpstreamProtocol, Cause: err}
+	}
+	return Fail(UpstreamUnreachable, "the upstream connection ended before the login did: %w", err)
+}
+
+func tlsFailure(host string, err error) *Failure {
+	f := Fail(UpstreamUnreachable, "TLS with %s failed: %w", host, err)
+	if errors.Is(err, wire.ErrInjected) {
+		f.Kind = UpstreamProtocol
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		f.Text = "the mail server's certificate is not trusted, see the proxy's log"
+		f.Cause = errors.Join(f.Cause, errors.New("if a proxy inspects TLS in this network, name its root in upstream.ca_file"))
+	}
+	return f
+}
+
+func (u *Upstreams) remembered(key refusalKey) *Failure {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	r, ok := u.refusals[key]
+	if !ok {
+		return nil
+	}
+	if time.Now().After(r.until) {
+		delete(u.refusals, key)
+		return nil
+	}
+	again := *r.failure
+	again.Cause = Fail(UpstreamRefused, "not asked again within %v: %w", refusalMemory, r.failure.Cause).Cause
+	return &again
+}
+
+func (u *Upstreams) remember(key refusalKey, f *Failure) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.refusals[key] = refusal{failure: f, until: time.Now().Add(refusalMemory)}
+}
+
+// keepAlive notices a peer that has vanished without a word, behind a NAT that
+// forgot it or on a laptop that sleeps.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 75 * time.Second, Interval: 15 * time.Second, Count: 5}
+
+// Sanitize makes upstream text fit for a log line: printable and cut.
+func Sanitize(text []byte) string {
+	const most = 200
+	out := make([]rune, 0, min(len(text), most))
+	for _, r := range string(text[:min(len(text), 4*most)]) {
+		if len(out) == most {
+			return string(out) + "…"
+		}
+		if r < ' ' || r == 0x7f || r == 0xfffd {
+			r = '?'
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}

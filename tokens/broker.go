@@ -1,0 +1,93 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"oauthproxy/internal/wire"
+)
+
+// Options are the broker's surroundings; each has a default.
+type Options struct {
+	// HTTPClient talks to Entra ID; nil: NewHTTPClient(nil).
+	HTTPClient *http.Client
+	// Log gets a line for each token obtained and each failure; nil: none.
+	Log *slog.Logger
+}
+
+// Broker holds the access tokens of all accounts. It may be used by many
+// sessions at once.
+type Broker struct {
+	entries map[string]*entry // by account name; never changes
+	client  *http.Client
+	stop    context.CancelFunc
+	flights sync.WaitGroup
+}
+
+// NewBroker returns a broker for the accounts. It asks for no token yet. The
+// error names every account that could never get one. Close must be called in
+// the end.
+func NewBroker(accounts []Account, o Options) (*Broker, error) {
+	if o.HTTPClient == nil {
+		o.HTTPClient = NewHTTPClient(nil)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	b := &Broker{entries: map[string]*entry{}, client: guarded(o.HTTPClient), stop: stop}
+	var problems []error
+	for _, account := range accounts {
+		source, err := newSource(account.App, b.client)
+		if b.entries[account.Name] != nil {
+			err = errors.New("the account exists twice")
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("account %s: %w", account.Name, err))
+			continue
+		}
+		b.entries[account.Name] = &entry{name: account.Name, source: source, log: o.Log, ctx: ctx, flights: &b.flights}
+	}
+	if len(problems) > 0 {
+		stop()
+		return nil, errors.Join(problems...)
+	}
+	return b, nil
+}
+
+// Token returns an access token for the account that is good now. It asks
+// Entra ID only when there is none, and then once, however many sessions wait;
+// each may leave when its ctx ends. After a failure it answers at once with
+// that failure until the time for another try has come. The error is always
+// an *Error.
+func (b *Broker) Token(ctx context.Context, account string) (Token, error) {
+	e := b.entries[account]
+	if e == nil {
+		return Token{}, &Error{Class: SetUpWrong, Account: account, Text: "there is no such account"}
+	}
+	return e.token(ctx)
+}
+
+// Refused says that the upstream refused the token without telling why. The
+// broker then forgets it, at most once in five minutes per account. retry
+// tells whether one more try may help: with a fresh token, or with the one
+// that has replaced this one already.
+func (b *Broker) Refused(account string, token wire.Secret) (retry bool) {
+	e := b.entries[account]
+	return e != nil && e.refused(token)
+}
+
+// Close ends all requests and renewals and waits for them. Sessions that
+// still wait get an error. It also closes idle connections of the HTTP client.
+func (b *Broker) Close() {
+	for _, e := range b.entries {
+		e.close()
+	}
+	b.stop()
+	b.flights.Wait()
+	b.client.CloseIdleConnections()
+}

@@ -1,0 +1,86 @@
+package tokens
+
+import (
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"oauthproxy/internal/wire"
+)
+
+const (
+	// maxWords bounds what we quote of a description, in characters.
+	maxWords = 200
+	// maxWord is the length of a GUID. Nothing a person reads is longer, but
+	// secrets and tokens are.
+	maxWord = 36
+)
+
+var (
+	codeForm       = regexp.MustCompile(`\bAADSTS([0-9]{1,9})\b`)
+	identifierForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+)
+
+// code returns Entra's number for the error, or 0.
+func (t *tokenError) code() int {
+	if len(t.Codes) > 0 {
+		return t.Codes[0]
+	}
+	if match := codeForm.FindStringSubmatch(t.Description); match != nil {
+		code, _ := strconv.Atoi(match[1]) // nine digits at most
+		return code
+	}
+	return 0
+}
+
+// identifier returns text if it is a GUID, else "".
+func identifier(text string) string {
+	if identifierForm.MatchString(text) {
+		return text
+	}
+	return ""
+}
+
+// words returns the first sentence of the description, or the error's name;
+// nothing of either where the answer repeats the secret it was asked with.
+func (t *tokenError) words(secret wire.Secret) string {
+	for _, form := range []string{secret.Reveal(), url.QueryEscape(secret.Reveal())} {
+		if form != "" && strings.Contains(t.Error+" "+t.Description, form) {
+			return "the answer repeats the client secret and isn't shown"
+		}
+	}
+	if sentence := firstSentence(t.Description); sentence != "" {
+		return quotable(sentence)
+	}
+	return quotable(t.Error)
+}
+
+// firstSentence cuts a description before the trace ID and at the end of its
+// first sentence. Between the parts stands \r\n, or in newer answers a blank.
+func firstSentence(description string) string {
+	sentence, _, _ := strings.Cut(description, "\n")
+	sentence, _, _ = strings.Cut(sentence, "Trace ID:")
+	sentence, _, _ = strings.Cut(sentence, ". ")
+	return strings.TrimRight(strings.TrimSpace(sentence), ".")
+}
+
+// quotable makes text of another's safe to show: printable, of bounded length,
+// without overlong words.
+func quotable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, " "))
+	words := strings.Fields(text)
+	for i, word := range words {
+		if len(word) > maxWord {
+			words[i] = "..."
+		}
+	}
+	runes := []rune(strings.Join(words, " "))
+	return string(runes[:min(len(runes), maxWords)])
+}

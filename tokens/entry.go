@@ -1,0 +1,213 @@
+package tokens
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"oauthproxy/internal/wire"
+)
+
+const (
+	// requestTimeout bounds one request, however many sessions wait for it.
+	requestTimeout = 30 * time.Second
+	// patience is how long a session waits for a newer token while it could
+	// use the one there is.
+	patience = 5 * time.Second
+	// forgetEvery is how often a refusal by the upstream may cost a token.
+	forgetEvery = 5 * time.Minute
+)
+
+// entry is the token of one account and what it takes to keep it fresh.
+type entry struct {
+	name    string
+	source  source
+	log     *slog.Logger
+	ctx     context.Context // the broker's: requests belong to it, not to a session
+	flights *sync.WaitGroup
+
+	// held is nil until the first token, and after one was forgotten.
+	held atomic.Pointer[held]
+
+	mu        sync.Mutex // never held during a request
+	closed    bool
+	flight    *flight // the request under way; nil: none
+	failures  int     // in a row
+	failure   *Error  // the last one, while failures > 0
+	notBefore time.Time
+	renewal   *time.Timer
+	forgotten time.Time
+}
+
+// flight is one token request. done is closed when it has landed; then either
+// held or failure is set.
+type flight struct {
+	done    chan struct{}
+	held    *held
+	failure *Error
+}
+
+// token returns a token that is good now, renewed if it can be.
+func (e *entry) token(ctx context.Context) (Token, error) {
+	h := e.held.Load()
+	switch h.stage(time.Now()) {
+	case stageEnded:
+		newer, failure := e.newer(ctx, h)
+		if failure != nil {
+			return Token{}, failure
+		}
+		h = newer
+	case stageEnding:
+		short, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		newer, failure := e.newer(short, h)
+		switch {
+		case failure == nil:
+			h = newer
+		case h.stage(time.Now()) == stageEnded:
+			return Token{}, failure
+		}
+	case stageDue:
+		e.begin(h)
+	}
+	return h.use(), nil
+}
+
+// newer waits for a token to replace old. The waiter may leave, the request
+// goes on.
+func (e *entry) newer(ctx context.Context, old *held) (*held, *Error) {
+	f, failure := e.begin(old)
+	if failure != nil {
+		return nil, failure
+	}
+	select {
+	case <-f.done:
+		return f.held, f.failure
+	case <-ctx.Done():
+		return nil, &Error{Class: TryLater, Account: e.name, Text: "Entra ID didn't answer before the session gave up", Err: ctx.Err()}
+	}
+}
+
+// begin makes sure that old is being replaced: it returns the request under
+// way, or a new one, or one that has landed meanwhile. After a failure there
+// is none for a while, and the failure is returned.
+func (e *entry) begin(old *held) (*flight, *Error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.flight != nil {
+		return e.flight, nil
+	}
+	if h := e.held.Load(); h != nil && h != old {
+		landed := &flight{done: make(chan struct{}), held: h}
+		close(landed.done)
+		return landed, nil
+	}
+	if e.closed {
+		return nil, &Error{Class: TryLater, Account: e.name, Text: "the program is shutting down", Err: context.Canceled}
+	}
+	if wait := time.Until(e.notBefore); wait > 0 {
+		failure := *e.failure
+		failure.RetryAfter = wait
+		return nil, &failure
+	}
+	e.flight = &flight{done: make(chan struct{})}
+	e.flights.Add(1)
+	go e.fetch(e.flight)
+	return e.flight, nil
+}
+
+// fetch makes one request and lets everybody know how it went.
+func (e *entry) fetch(f *flight) {
+	defer e.flights.Done()
+	ctx, cancel := context.WithTimeout(e.ctx, requestTimeout)
+	defer cancel()
+	token, failure := e.source.fetch(ctx)
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.flight = nil
+	now := time.Now()
+	if failure == nil && !token.Expires.Round(0).After(now.Round(0)) {
+		failure = &Error{Class: TryLater, Text: "Entra ID sent an access token that has ended already: check this machine's clock"}
+	}
+	if failure == nil {
+		f.held = e.obtained(token, now)
+	} else {
+		f.failure = e.failed(failure, now)
+	}
+	close(f.done)
+}
+
+func (e *entry) obtained(token Token, now time.Time) *held {
+	h := newHeld(token, now)
+	e.failures, e.failure, e.notBefore = 0, nil, time.Time{}
+	e.held.Store(h)
+	e.renewAfter(h.left(now) - h.renewal)
+	e.log.Info("access token obtained", "account", e.name, "expires", h.Expires)
+	return h
+}
+
+func (e *entry) failed(failure *Error, now time.Time) *Error {
+	e.failures++
+	wait := pause(failure, e.failures)
+	failure.Account = e.name
+	failure.RetryAfter = wait
+	e.failure, e.notBefore = failure, now.Add(wait)
+	if e.ctx.Err() != nil {
+		return failure // shutting down: nobody's failure
+	}
+	e.log.Warn("no new access token", "account", e.name, "class", failure.Class, "reason", failure.Text,
+		"trace_id", failure.TraceID, "correlation_id", failure.CorrelationID, "retry_after", wait.Round(time.Second))
+	if e.held.Load().left(now) > wait {
+		e.renewAfter(wait)
+	}
+	return failure
+}
+
+// renewAfter sets the time of the next renewal in the background.
+func (e *entry) renewAfter(wait time.Duration) {
+	if e.closed {
+		return
+	}
+	if e.renewal != nil {
+		e.renewal.Stop()
+	}
+	e.renewal = time.AfterFunc(wait, e.renew)
+}
+
+// renew renews a token that is in use. One that nobody has used since it was
+// obtained is left to end; whoever comes for it next starts renewing again.
+func (e *entry) renew() {
+	if h := e.held.Load(); h != nil && h.used.Load() {
+		e.begin(h)
+	}
+}
+
+// refused forgets a token that the upstream refused; see Broker.Refused.
+func (e *entry) refused(token wire.Secret) (retry bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.held.Load(); h == nil || h.Value != token {
+		return true
+	}
+	now := time.Now()
+	if !e.forgotten.IsZero() && now.Sub(e.forgotten) < forgetEvery {
+		return false
+	}
+	e.forgotten = now
+	e.held.Store(nil)
+	e.log.Info("access token forgotten, the upstream refused it", "account", e.name)
+	return true
+}
+
+// close stops renewing. It doesn't wait for a request under way.
+func (e *entry) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	if e.renewal != nil {
+		e.renewal.Stop()
+	}
+}

@@ -1,0 +1,351 @@
+package tokens
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"oauthproxy/internal/wire"
+)
+
+// life of the tokens in these tests: 75 minutes, Entra ID's average. They are
+// due 15 to 18.75 minutes before their end.
+const (
+	life     = 75 * time.Minute
+	neverDue = life - 19*time.Minute // from the start; not due yet
+	surelyDo = life - 15*time.Minute // renewed by then
+)
+
+// numbered grants token-1, token-2, and so on.
+func numbered(e *entra, seconds int) {
+	count := 0
+	e.answer(func(w http.ResponseWriter, r *http.Request) {
+		count++
+		grant(fmt.Sprintf("token-%d", count), seconds)(w, r)
+	})
+}
+
+// inVirtualTime runs a test with a broker whose account gets numbered tokens.
+func inVirtualTime(t *testing.T, test func(t *testing.T, e *entra, b *Broker)) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEntra()
+		numbered(e, int(life/time.Second))
+		b := newTestBroker(t, e, e.client(), &logBuffer{})
+		defer b.Close()
+		test(t, e, b)
+	})
+}
+
+func wantRequests(t *testing.T, e *entra, want int) {
+	t.Helper()
+	synctest.Wait()
+	if got := e.requests(); got != want {
+		t.Fatalf("%d token requests, want %d", got, want)
+	}
+}
+
+func TestRenewedAheadWhileInUse(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		for i := range 5 {
+			wantToken(t, b, fmt.Sprintf("token-%d", i+1))
+			time.Sleep(neverDue)
+			wantRequests(t, e, i+1)
+			time.Sleep(surelyDo - neverDue)
+			wantRequests(t, e, i+2) // nobody waited for it
+		}
+	})
+}
+
+func TestNotRenewedWhileUnused(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		wantToken(t, b, "token-1")
+		time.Sleep(surelyDo)
+		wantRequests(t, e, 2)
+		time.Sleep(surelyDo) // token-2 was given to nobody
+		wantRequests(t, e, 2)
+		wantToken(t, b, "token-2") // still good, and renewed behind our back
+		wantRequests(t, e, 3)
+		wantToken(t, b, "token-3")
+		time.Sleep(surelyDo)
+		wantRequests(t, e, 4) // in use again
+		time.Sleep(24 * time.Hour)
+		wantRequests(t, e, 4)
+		wantToken(t, b, "token-5") // token-4 has long ended
+	})
+}
+
+func TestOutageServesTheOldToken(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		wantToken(t, b, "token-1")
+		e.answer(plain(http.StatusServiceUnavailable, "down"))
+		time.Sleep(surelyDo)
+		synctest.Wait()
+		outage := e.requests()
+		if outage < 2 {
+			t.Fatal("no renewal was tried")
+		}
+		for range 14 { // the last minute before the end included
+			time.Sleep(time.Minute)
+			wantToken(t, b, "token-1")
+		}
+		if tried := e.requests() - outage; tried < 10 || tried > 30 {
+			t.Errorf("%d requests in 14 minutes", tried)
+		}
+		time.Sleep(time.Minute)
+		wantFailure(t, t.Context(), b, TryLater, "Entra ID has a fault (status 503)")
+		e.answer(grant("afterwards", 4500))
+		time.Sleep(maxPause + maxPause/10)
+		wantToken(t, b, "afterwards")
+	})
+}
+
+// A renewal that fails in the background is tried again there.
+func TestRenewalIsRetriedInTheBackground(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		wantToken(t, b, "token-1")
+		e.answer(plain(http.StatusServiceUnavailable, "down"))
+		time.Sleep(surelyDo)
+		e.answer(grant("token-2", 4500))
+		time.Sleep(maxPause + maxPause/10)
+		requests := e.requests()
+		wantToken(t, b, "token-2")
+		wantRequests(t, e, requests)
+	})
+}
+
+// Near its end a token is renewed before it is handed out, but nobody waits
+// long for that while the old one is good.
+func TestNearTheEnd(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		wantToken(t, b, "token-1")
+		time.Sleep(surelyDo)
+		wantRequests(t, e, 2)
+		time.Sleep(life - closeToEnd) // token-2 was unused and is near its end
+		wantToken(t, b, "token-3")
+
+		time.Sleep(surelyDo) // token-4 comes, and stays unused
+		wantRequests(t, e, 4)
+		e.answer(hang)
+		time.Sleep(life - closeToEnd)
+		start := time.Now()
+		wantToken(t, b, "token-4")
+		if took := time.Since(start); took != patience {
+			t.Errorf("waited %v", took)
+		}
+		time.Sleep(requestTimeout) // that request has failed
+		start = time.Now()
+		wantToken(t, b, "token-4")
+		if took := time.Since(start); took > patience {
+			t.Errorf("waited %v", took)
+		}
+		time.Sleep(closeToEnd)
+		wantFailure(t, t.Context(), b, TryLater, "no answer in time")
+	})
+}
+
+// An upstream's token that ends while its successor is waited for isn't used.
+func TestEndsWhileWaiting(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		wantToken(t, b, "token-1")
+		time.Sleep(surelyDo)
+		wantRequests(t, e, 2)
+		e.answer(hang)
+		h := b.entries[testAccount].held.Load()
+		time.Sleep(h.left(time.Now()) - patience/2)
+		wantFailure(t, t.Context(), b, TryLater, "gave up")
+	})
+}
+
+func TestShortLivedTokens(t *testing.T) {
+	for _, seconds := range []int{1, 30, 299, 600} {
+		t.Run(fmt.Sprintf("%d seconds", seconds), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEntra()
+				numbered(e, seconds)
+				b := newTestBroker(t, e, e.client(), &logBuffer{})
+				defer b.Close()
+				for i := range 20 {
+					wantToken(t, b, "token-1")
+					time.Sleep(time.Duration(seconds) * time.Second / 1000)
+					_ = i
+				}
+				wantRequests(t, e, 1)
+				time.Sleep(time.Duration(seconds) * time.Second)
+				wantRequests(t, e, 2) // renewed once; then unused
+			})
+		})
+	}
+}
+
+func TestTokenThatHasEndedAlready(t *testing.T) {
+	for _, seconds := range []int{0, -60} {
+		t.Run(fmt.Sprintf("%d seconds", seconds), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEntra()
+				e.answer(grant(testToken, seconds))
+				b := newTestBroker(t, e, e.client(), &logBuffer{})
+				defer b.Close()
+				wantFailure(t, t.Context(), b, TryLater, "")
+				wantFailure(t, t.Context(), b, TryLater, "")
+				wantRequests(t, e, 1)
+			})
+		})
+	}
+}
+
+// The wall clock jumps, as after a laptop's sleep or when the time is
+// corrected; whichever clock says that the token has ended is believed.
+func TestClockJumps(t *testing.T) {
+	now := time.Now()
+	h := newHeld(Token{Expires: now.Add(life)}, now)
+	if left := h.left(now); left > life || left < life-time.Second {
+		t.Fatalf("%v left at the start", left)
+	}
+	asleep := *newHeld(Token{Expires: now.Add(life)}, now)
+	asleep.Expires = asleep.Expires.Add(-2 * life) // the wall clock went on, alone
+	if asleep.stage(now) != stageEnded {
+		t.Error("good after a sleep longer than its life")
+	}
+	corrected := *newHeld(Token{Expires: now.Add(life)}, now)
+	corrected.Expires = corrected.Expires.Add(2 * life) // the wall clock went back
+	if corrected.stage(now.Add(life)) != stageEnded {
+		t.Error("good beyond its life, after the clock went back")
+	}
+}
+
+func TestBackOff(t *testing.T) {
+	tests := []struct {
+		name     string
+		answer   http.HandlerFunc
+		failures int
+		min      time.Duration // and at most a tenth more
+	}{
+		{"first fault", plain(503, ""), 1, time.Second},
+		{"second fault", plain(503, ""), 2, 2 * time.Second},
+		{"sixth fault", plain(503, ""), 6, 32 * time.Second},
+		{"seventh fault", plain(503, ""), 7, time.Minute},
+		{"hundredth fault", plain(503, ""), 100, time.Minute},
+		{"throttled", plain(429, "Too Many Requests", "Retry-After", "90"), 1, 90 * time.Second},
+		{"throttled, by date", func(w http.ResponseWriter, r *http.Request) {
+			plain(429, "", "Retry-After", time.Now().Add(90*time.Second).UTC().Format(http.TimeFormat))(w, r)
+		}, 1, 90 * time.Second},
+		{"throttled, no time given", plain(429, "Too Many Requests"), 1, time.Second},
+		{"throttled, for years", plain(429, "", "Retry-After", "99999999999"), 1, maxRetryAfter},
+		{"throttled, nonsense", plain(429, "", "Retry-After", "soon"), 1, time.Second},
+		{"throttled, in the past", plain(429, "", "Retry-After", "-5"), 1, time.Second},
+		{"throttled for less than our own pause", plain(503, "", "Retry-After", "1"), 7, time.Minute},
+		{"set-up wrong", refusal(401, "invalid_client", 7000215, "Invalid client secret provided."), 1, time.Minute},
+		{"set-up wrong again", refusal(401, "invalid_client", 7000215, "Invalid client secret provided."), 9, time.Minute},
+		{"administrator", refusal(400, "invalid_grant", 53003, "Blocked by Conditional Access."), 1, time.Minute},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+				e.answer(test.answer)
+				var failure *Error
+				for range test.failures {
+					if failure != nil {
+						time.Sleep(failure.RetryAfter)
+					}
+					_, err := b.Token(t.Context(), testAccount)
+					failure = err.(*Error)
+				}
+				wantRequests(t, e, test.failures)
+				if failure.RetryAfter < test.min || failure.RetryAfter > test.min*11/10 {
+					t.Errorf("pauses %v, want %v", failure.RetryAfter, test.min)
+				}
+				wantNoRequestWithin(t, e, b, failure)
+				e.answer(grant("afterwards", 4500))
+				time.Sleep(failure.RetryAfter)
+				wantToken(t, b, "afterwards")
+			})
+		})
+	}
+}
+
+// wantNoRequestWithin: while the pause lasts the failure is repeated at once,
+// with the time that remains.
+func wantNoRequestWithin(t *testing.T, e *entra, b *Broker, failure *Error) {
+	t.Helper()
+	requests, start := e.requests(), time.Now()
+	again := wantFailure(t, t.Context(), b, failure.Class, failure.Text)
+	if again.RetryAfter != failure.RetryAfter {
+		t.Errorf("%v remain of %v at once", again.RetryAfter, failure.RetryAfter)
+	}
+	time.Sleep(failure.RetryAfter / 2)
+	again = wantFailure(t, t.Context(), b, failure.Class, failure.Text)
+	if again.RetryAfter != failure.RetryAfter-failure.RetryAfter/2 {
+		t.Errorf("%v remain of %v at half time", again.RetryAfter, failure.RetryAfter)
+	}
+	if took := time.Since(start); took != failure.RetryAfter/2 {
+		t.Errorf("a session waited: %v", took)
+	}
+	time.Sleep(-time.Since(start.Add(failure.RetryAfter)) - time.Nanosecond)
+	wantFailure(t, t.Context(), b, failure.Class, failure.Text)
+	wantRequests(t, e, requests)
+}
+
+func TestRefused(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		refused := func(name, token string, want bool) {
+			t.Helper()
+			if got := b.Refused(testAccount, wire.NewSecret(token)); got != want {
+				t.Errorf("%s: retry %v, want %v", name, got, want)
+			}
+		}
+		wantToken(t, b, "token-1")
+		refused("the first time", "token-1", true)
+		refused("another session with the same one", "token-1", true)
+		wantToken(t, b, "token-2")
+		refused("a late session with the old one", "token-1", true)
+		refused("the fresh one", "token-2", false)
+		wantToken(t, b, "token-2") // it stays
+		time.Sleep(forgetEvery - time.Nanosecond)
+		refused("within five minutes", "token-2", false)
+		time.Sleep(time.Nanosecond)
+		refused("after five minutes", "token-2", true)
+		wantToken(t, b, "token-3")
+		wantRequests(t, e, 3)
+	})
+}
+
+// Fifty sessions are refused at once: one token is forgotten, one is fetched.
+func TestManySessionsRefused(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		wantToken(t, b, "token-1")
+		for range 50 {
+			go func() {
+				if !b.Refused(testAccount, wire.NewSecret("token-1")) {
+					t.Error("no retry")
+				}
+				if token, err := b.Token(context.Background(), testAccount); err != nil || token.Value.Reveal() != "token-2" {
+					t.Errorf("no fresh token: %v", err)
+				}
+			}()
+		}
+		wantRequests(t, e, 2)
+	})
+}
+
+// A token forgotten while its renewal is under way doesn't come back.
+func TestRefusedDuringRenewal(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		wantToken(t, b, "token-1")
+		proceed := make(chan struct{})
+		e.answer(func(w http.ResponseWriter, r *http.Request) {
+			<-proceed
+			grant("token-2", 4500)(w, r)
+		})
+		time.Sleep(surelyDo)
+		wantRequests(t, e, 2)
+		if !b.Refused(testAccount, wire.NewSecret("token-1")) {
+			t.Error("no retry")
+		}
+		go close(proceed)
+		wantToken(t, b, "token-2")
+		wantRequests(t, e, 2)
+	})
+}

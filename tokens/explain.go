@@ -1,0 +1,157 @@
+package tokens
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	msal "github.com/AzureAD/microsoft-authentication-library-for-go/apps/errors"
+
+	"oauthproxy/internal/wire"
+)
+
+// explain turns an error of MSAL's into ours. MSAL's text is never passed on:
+// it repeats the whole answer, with the tokens in it. secret is what the
+// request was sent with, so that an answer that echoes it can be kept back.
+func explain(err error, secret wire.Secret) *Error {
+	var answer msal.CallErr // by value, that is how MSAL returns it
+	if errors.As(err, &answer) && answer.Resp != nil {
+		return explainAnswer(answer.Resp, secret)
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &Error{Class: TryLater, Text: "the program is shutting down", Err: context.Canceled}
+	case errors.As(err, &tooLarge), errors.As(err, new(msal.InvalidJsonErr)):
+		return &Error{Class: TryLater, Text: "the answer is not one of Entra ID's: " + somethingBetween}
+	case errors.Is(err, errNotHTTPS):
+		return &Error{Class: SetUpWrong, Text: errNotHTTPS.Error() + ": check the authority"}
+	}
+	if text := explainNetwork(err); text != "" {
+		return &Error{Class: TryLater, Text: "Entra ID can't be reached: " + text}
+	}
+	return &Error{Class: TryLater, Text: "Entra ID's answer can't be used: check the authority and the tenant; " + somethingBetween}
+}
+
+const somethingBetween = "a web proxy or a network's sign-in page may stand between"
+
+// explainNetwork names the causes that have safe words of their own; else it
+// returns "".
+func explainNetwork(err error) string {
+	var (
+		dns       *net.DNSError
+		authority x509.UnknownAuthorityError
+		host      x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		notTLS    tls.RecordHeaderError
+		number    syscall.Errno
+		timeout   net.Error
+	)
+	switch {
+	case errors.As(err, &dns):
+		return fmt.Sprintf("the name %s can't be resolved: check the network and the authority", dns.Name)
+	case errors.As(err, &authority):
+		return "its certificate is signed by nobody this machine trusts: behind an inspecting proxy, add that proxy's root to ca_file"
+	case errors.As(err, &host):
+		return "its certificate is for another name: check the authority; " + somethingBetween
+	case errors.As(err, &invalid):
+		return "its certificate isn't valid now: check this machine's clock; " + somethingBetween
+	case errors.As(err, &notTLS):
+		return "it doesn't speak TLS: check the authority; " + somethingBetween
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer in time"
+	case errors.As(err, &number):
+		return number.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed before the answer"
+	}
+	return ""
+}
+
+// tokenError is the body of an error answer (RFC 6749 section 5.2, with
+// Entra's additions).
+type tokenError struct {
+	Error         string `json:"error"`
+	Description   string `json:"error_description"`
+	Codes         []int  `json:"error_codes"`
+	TraceID       string `json:"trace_id"`
+	CorrelationID string `json:"correlation_id"`
+}
+
+func explainAnswer(response *http.Response, secret wire.Secret) *Error {
+	failure := &Error{RetryAfter: retryAfter(response.Header.Get("Retry-After"), time.Now())}
+	var body tokenError
+	// MSAL has read the body already, within our bound; this is its copy.
+	data, _ := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	// A field of an unexpected type is no reason to throw the others away.
+	_ = json.Unmarshal(data, &body)
+	if body.Error == "" {
+		failure.Class, failure.Text = explainStatus(response.StatusCode)
+		return failure
+	}
+	failure.AADSTS = body.code()
+	failure.TraceID, failure.CorrelationID = identifier(body.TraceID), identifier(body.CorrelationID)
+	if known, found := aadsts[failure.AADSTS]; found {
+		failure.Class = known.class
+		failure.Text = fmt.Sprintf("%s (AADSTS%d): %s", known.says, failure.AADSTS, known.do)
+		return failure
+	}
+	failure.Class = classOf(body.Error, response.StatusCode)
+	failure.Text = "Entra ID refused: " + body.words(secret)
+	return failure
+}
+
+// explainStatus is for answers that are no JSON of Entra's, but e.g. the plain
+// text of a throttled one.
+func explainStatus(status int) (Class, string) {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return TryLater, "Entra ID gets too many requests (status 429)"
+	case status >= 500:
+		return TryLater, fmt.Sprintf("Entra ID has a fault (status %d)", status)
+	case status >= 300 && status < 400:
+		return TryLater, fmt.Sprintf("Entra ID's address redirects elsewhere (status %d): check the authority; %s", status, somethingBetween)
+	case status == http.StatusNotFound:
+		return SetUpWrong, "there is no Entra ID tenant at this address (status 404): check the authority and the tenant"
+	}
+	return TryLater, fmt.Sprintf("the answer is not one of Entra ID's (status %d): %s", status, somethingBetween)
+}
+
+// classOf judges by RFC 6749's error where Entra's number is unknown.
+func classOf(name string, status int) Class {
+	if status == http.StatusTooManyRequests || status >= 500 {
+		return TryLater
+	}
+	switch name {
+	case "invalid_grant", "interaction_required", "login_required":
+		return PersonNeeded
+	case "consent_required", "access_denied":
+		return AdministratorNeeded
+	case "invalid_client", "unauthorized_client", "invalid_request", "invalid_scope", "invalid_resource",
+		"unsupported_grant_type":
+		return SetUpWrong
+	}
+	return TryLater
+}
+
+// retryAfter reads the header of that name: seconds or a date (RFC 9110
+// section 10.2.3). Anything else is 0.
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(value); err == nil {
+		// Bounded here, so that a large number can't overflow.
+		return time.Duration(max(0, min(seconds, int(maxRetryAfter/time.Second)))) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, date.Sub(now))
+	}
+	return 0
+}
