@@ -9,9 +9,11 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"oauthproxy/internal/wire"
 )
@@ -68,6 +70,20 @@ type Listener struct {
 	CertificateFile string // set unless TLS is None
 	KeyFile         string
 	Networks        []netip.Prefix // who may connect; empty means everybody
+}
+
+// IsLoopback tells whether only programs of this machine can reach the
+// listener.
+func (l Listener) IsLoopback() bool {
+	host, _, err := net.SplitHostPort(l.Address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return strings.EqualFold(host, "localhost")
+	}
+	return ip.Unmap().IsLoopback()
 }
 
 // Account is an Exchange mailbox and the local logins that may use it.

@@ -42,7 +42,7 @@ func listener(s *section) Listener {
 			s.report(key, "set tls to starttls, implicit or auto, or remove "+key, "it has no use with tls: none")
 		}
 	}
-	if s.checkAddress(l.Address, 0, listenerHint) && l.TLS == None && !isLoopback(l.Address) {
+	if s.checkAddress(l.Address, 0, listenerHint) && l.TLS == None && !l.IsLoopback() {
 		s.checkOpen(l)
 	}
 	return l
@@ -79,19 +79,6 @@ func (s *section) checkAddress(address string, lowest uint64, hint string) bool 
 		return false
 	}
 	return true
-}
-
-// isLoopback tells whether only programs of this machine can reach address.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return strings.EqualFold(host, "localhost")
-	}
-	return ip.Unmap().IsLoopback()
 }
 
 // canonical returns one form for addresses that mean the same, and whether

@@ -338,3 +338,17 @@ func TestProblem(t *testing.T) {
 		})
 	}
 }
+
+func TestIsLoopback(t *testing.T) {
+	tests := map[string]bool{
+		"127.0.0.1:25": true, "127.1.2.3:25": true, "[::1]:25": true, "[::ffff:127.0.0.1]:25": true, "Localhost:25": true,
+		":25": false, "0.0.0.0:25": false, "[::]:25": false, "192.168.10.5:25": false, "proxy.contoso.com:25": false, "localhost": false,
+	}
+	for address, want := range tests {
+		t.Run(address, func(t *testing.T) {
+			if got := (Listener{Address: address}).IsLoopback(); got != want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+}

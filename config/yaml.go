@@ -208,7 +208,8 @@ func (r *reader) syntaxError(err error, data []byte) {
 		message = strings.TrimPrefix(message, m[0])
 	}
 	if strings.HasPrefix(message, "did not find expected") {
-		line++ // yaml.v3 v3.0.1 counts from 0 here, and from 1 elsewhere
+		// yaml.v3 v3.0.1 counts from 0 here, and from 1 elsewhere.
+		line = min(line+1, 1+bytes.Count(bytes.TrimRight(data, "\n"), []byte("\n")))
 	}
 	if name, ok := strings.CutPrefix(message, "unknown anchor '"); ok {
 		// It comes without a line, and the name may be a secret.

@@ -48,12 +48,14 @@ func (c *census) arrive(s *Session) (oldest *Session, ok bool) {
 	return oldest, true
 }
 
-// logIn counts a session as logged in, if the limits allow one more.
+// logIn counts a session as logged in, if the limits allow one more and it
+// hasn't had to make way meanwhile.
 func (c *census) logIn(s *Session) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	place := c.present[s]
 	key := loginKey{s.Account, s.login}
-	if reached(c.loggedIn, c.limits.Sessions) ||
+	if place == nil || reached(c.loggedIn, c.limits.Sessions) ||
 		reached(c.byAddr[s.address], c.limits.SessionsPerAddress) ||
 		reached(c.byLogin[key], c.limits.SessionsPerLogin) {
 		return false
@@ -62,10 +64,8 @@ func (c *census) logIn(s *Session) bool {
 	c.byAddr[s.address]++
 	c.byLogin[key]++
 	s.admitted = true
-	if place := c.present[s]; place != nil {
-		c.arriving.Remove(place)
-		c.present[s] = nil
-	}
+	c.arriving.Remove(place)
+	c.present[s] = nil
 	return true
 }
 

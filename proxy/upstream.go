@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -16,8 +17,9 @@ const (
 	// our answer: mail programs wait about a minute at the most.
 	openTimeout = 25 * time.Second
 	dialTimeout = 10 * time.Second
-	// refusalMemory is how long a refusal is given again without asking, so
-	// that forty retrying scanners don't become forty attempts.
+	// refusalMemory is how long a refusal, or a silence of openTimeout, is
+	// given again without asking, so that forty retrying scanners don't
+	// become forty attempts.
 	refusalMemory = 10 * time.Second
 )
 
@@ -42,6 +44,8 @@ type refusal struct {
 func NewUpstreams(tokens Tokens, config *tls.Config) *Upstreams {
 	config = config.Clone()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
+	// Resumption saves most of a handshake's work on both sides.
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	return &Upstreams{tokens: tokens, tls: config, refusals: make(map[refusalKey]refusal)}
 }
 
@@ -62,7 +66,7 @@ func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Con
 	}
 	if err != nil {
 		f := AsFailure(err)
-		if f.Kind == UpstreamRefused {
+		if f.Kind == UpstreamRefused || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			u.remember(key, f)
 		}
 		return nil, f
@@ -215,7 +219,7 @@ func (u *Upstreams) remembered(key refusalKey) *Failure {
 		return nil
 	}
 	again := *r.failure
-	again.Cause = Fail(UpstreamRefused, "not asked again within %v: %w", refusalMemory, r.failure.Cause).Cause
+	again.Cause = fmt.Errorf("not asked again within %v: %w", refusalMemory, r.failure.Cause)
 	return &again
 }
 

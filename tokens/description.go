@@ -25,7 +25,7 @@ var (
 
 // code returns Entra's number for the error, or 0.
 func (t *tokenError) code() int {
-	if len(t.Codes) > 0 {
+	if len(t.Codes) > 0 && t.Codes[0] > 0 {
 		return t.Codes[0]
 	}
 	if match := codeForm.FindStringSubmatch(t.Description); match != nil {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -56,7 +58,9 @@ func newEntra() *entra {
 // trusts it.
 func (e *entra) listen(t testing.TB) *http.Client {
 	t.Helper()
-	server := httptest.NewTLSServer(e)
+	server := httptest.NewUnstartedServer(e)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
 	t.Cleanup(server.Close)
 	e.host = server.Listener.Addr().String()
 	return NewHTTPClient(server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs)

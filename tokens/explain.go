@@ -52,7 +52,6 @@ func explainNetwork(err error) string {
 		authority x509.UnknownAuthorityError
 		host      x509.HostnameError
 		invalid   x509.CertificateInvalidError
-		notTLS    tls.RecordHeaderError
 		number    syscall.Errno
 		timeout   net.Error
 	)
@@ -65,7 +64,7 @@ func explainNetwork(err error) string {
 		return "its certificate is for another name: check the authority; " + somethingBetween
 	case errors.As(err, &invalid):
 		return "its certificate isn't valid now: check this machine's clock; " + somethingBetween
-	case errors.As(err, &notTLS):
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, new(tls.RecordHeaderError)):
 		return "it doesn't speak TLS: check the authority; " + somethingBetween
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"

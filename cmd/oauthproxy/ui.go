@@ -137,8 +137,6 @@ func (u *ui) ask(ctx context.Context, terminal int, prompt string) (wire.Secret,
 // password returns what was typed or read, if it can be a password.
 func password(typed []byte, err error) (wire.Secret, error) {
 	switch {
-	case errors.Is(err, io.EOF):
-		return wire.Secret{}, errors.New("no password was given")
 	case err != nil:
 		return wire.Secret{}, fmt.Errorf("can't read the password: %w", err)
 	case len(typed) == 0:

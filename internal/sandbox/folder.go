@@ -19,6 +19,7 @@ type folder struct {
 	mu       sync.Mutex
 	messages []*message
 	nextUID  imap.UID
+	watchers map[chan struct{}]bool // sessions in IDLE
 }
 
 // message is one message. Only flags ever change, under the folder's lock.
@@ -38,6 +39,7 @@ func (f *folder) add(raw []byte, date time.Time, flags []imap.Flag) imap.UID {
 	f.nextUID++
 	f.messages = append(f.messages, m)
 	f.tracker.QueueNumMessages(uint32(len(f.messages)))
+	f.wake()
 	return m.uid
 }
 
@@ -59,19 +61,31 @@ func (f *folder) remove(match func(*message) bool) {
 			f.tracker.QueueExpunge(uint32(i) + 1)
 		}
 	}
+	f.wake()
 }
 
-// count returns how many messages match.
-func (f *folder) count(match func(*message) bool) uint32 {
+// watch returns a channel that gets a value after each change, until stop is
+// called. Changes while nobody receives are one.
+func (f *folder) watch() (changed <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var n uint32
-	for _, m := range f.messages {
-		if match(m) {
-			n++
+	f.watchers[ch] = true
+	return ch, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.watchers, ch)
+	}
+}
+
+// wake tells the watchers. The caller holds f.mu.
+func (f *folder) wake() {
+	for ch := range f.watchers {
+		select {
+		case ch <- struct{}{}:
+		default: // it has not yet received the last one
 		}
 	}
-	return n
 }
 
 // setFlags sets or clears flags. They are compared without case (RFC 9051

@@ -79,7 +79,9 @@ func (d *imapDialogue) command(line string) {
 		d.complete(tag, verb, imapBye)
 		d.closing = true
 	case verb == "STARTTLS" && !isTLS:
-		d.starttls(tag)
+		// The words are a guess.
+		d.writeLine("%s OK Begin TLS negotiation now.", tag)
+		d.startTLS(d.sandbox.tls)
 	case verb == "LOGIN" || verb == "AUTHENTICATE":
 		d.logIn(tag, verb, argument, isTLS)
 	case exchangeIMAPVerbs[verb]:
@@ -100,14 +102,6 @@ func (d *imapDialogue) complete(tag, verb string, untagged ...string) {
 func (d *imapDialogue) bad(tag, answer string) {
 	d.errors++
 	d.writeLine("%s %s", tag, answer)
-}
-
-// starttls answers STARTTLS; the words are a guess.
-func (d *imapDialogue) starttls(tag string) {
-	d.writeLine("%s OK Begin TLS negotiation now.", tag)
-	if err := d.startTLS(d.sandbox.tls); err != nil {
-		d.closing = true
-	}
 }
 
 // logIn answers LOGIN and AUTHENTICATE.
@@ -145,10 +139,11 @@ func (d *imapDialogue) xoauth2(tag, response string) {
 	case l.behaviour == notConnected:
 		d.writeLine("%s OK AUTHENTICATE completed.", tag)
 		d.serveUnbound()
+		d.closing = true
 	default:
 		d.writeLine("%s OK AUTHENTICATE completed.", tag)
-		d.closing = true
 		d.sandbox.imapServer.serve(d.lineConn, l)
+		d.closing = true
 	}
 }
 
@@ -164,7 +159,6 @@ func (d *imapDialogue) refuse(tag string) {
 // serveUnbound is the session of a user who is authenticated but not
 // connected: all that needs the mailbox is refused, three times at most.
 func (d *imapDialogue) serveUnbound() {
-	d.closing = true
 	for refused := 0; ; {
 		line, err := d.readLine()
 		if err != nil {

@@ -39,6 +39,7 @@ type imapConn struct {
 	idling    bool // IDLE, until the next line
 	waiting   bool // Read waits for the client, so nothing is being answered
 	expired   bool // the token has run out
+	over      bool // and the client has been told: nothing may follow
 }
 
 // imapIdleTimeout bounds the wait for a client that has logged in: RFC 3501
@@ -154,6 +155,8 @@ func (c *imapConn) intercept(line string) (answered bool, err error) {
 		c.selected = true
 		return true, c.say(tag + " " + imapThrottled)
 	case b == expireInIdle && verb == "IDLE":
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		return true, c.sayExpired("+ IDLE accepted, awaiting DONE command.")
 	}
 	switch {
@@ -186,6 +189,8 @@ func (c *imapConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.over:
+		return 0, net.ErrClosed
 	case !c.greeted:
 		c.greeted = bytes.HasSuffix(p, []byte("\n"))
 		return len(p), nil
@@ -217,7 +222,9 @@ func (c *imapConn) expire() {
 }
 
 // sayExpired says that the token has run out, after lines, and returns io.EOF.
+// The caller holds c.mu.
 func (c *imapConn) sayExpired(lines ...string) error {
+	c.over = true
 	c.say(append(lines, imapExpired)...)
 	return io.EOF
 }

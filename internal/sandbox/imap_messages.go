@@ -1,24 +1,25 @@
 package sandbox
 
 import (
+	"bufio"
 	"bytes"
+	"slices"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
 	"github.com/emersion/go-message/textproto"
-
-	"bufio"
 )
 
 // numbered is a message with its number in the client's view of the folder.
 type numbered struct {
 	*message
-	number uint32
-	flags  []imap.Flag // as they were when it was picked
+	number  uint32
+	flags   []imap.Flag // as they were when it was picked
+	changed bool        // picking it changed them
 }
 
-// pick returns the messages of a set. With change, it is applied to each of
-// them first, and the other sessions are told.
+// pick returns the messages of a set, after change was applied to their flags.
+// The other sessions are told.
 func (s *imapSession) pick(set imap.NumSet, change func(*message)) []numbered {
 	f := s.folder
 	f.mu.Lock()
@@ -30,14 +31,21 @@ func (s *imapSession) pick(set imap.NumSet, change func(*message)) []numbered {
 		if number == 0 || !s.contains(set, number, m.uid) {
 			continue
 		}
-		if change != nil {
-			change(m)
-			f.tracker.QueueMessageFlags(index, m.uid, m.flagList(), s.view)
+		before := m.flagList()
+		change(m)
+		after := m.flagList()
+		changed := !slices.Equal(before, after)
+		if changed {
+			f.tracker.QueueMessageFlags(index, m.uid, after, s.view)
+			f.wake()
 		}
-		picked = append(picked, numbered{m, number, m.flagList()})
+		picked = append(picked, numbered{m, number, after, changed})
 	}
 	return picked
 }
+
+// keep changes nothing.
+func keep(*message) {}
 
 // contains tells whether a set names a message. "*" is the last one, even
 // when 9:* starts after it (RFC 3501 section 9, seq-range). The caller holds
@@ -58,7 +66,7 @@ func (s *imapSession) contains(set imap.NumSet, number uint32, uid imap.UID) boo
 // Fetch answers FETCH. Nothing is locked while it writes: a client that reads
 // slowly keeps nobody's mail waiting.
 func (s *imapSession) Fetch(w *imapserver.FetchWriter, set imap.NumSet, options *imap.FetchOptions) error {
-	var change func(*message)
+	change := keep
 	for _, section := range options.BodySection {
 		if !section.Peek {
 			change = func(m *message) { m.flags[imap.FlagSeen] = true }
@@ -77,7 +85,7 @@ func (m numbered) write(w *imapserver.FetchResponseWriter, options *imap.FetchOp
 	if options.UID {
 		w.WriteUID(m.uid)
 	}
-	if options.Flags {
+	if options.Flags || m.changed {
 		w.WriteFlags(m.flags)
 	}
 	if options.InternalDate {
@@ -150,7 +158,7 @@ func (s *imapSession) Copy(set imap.NumSet, name string) (*imap.CopyData, error)
 		return nil, errTryMake
 	}
 	data := &imap.CopyData{UIDValidity: to.validity}
-	for _, m := range s.pick(set, nil) {
+	for _, m := range s.pick(set, keep) {
 		data.SourceUIDs.AddNum(m.uid)
 		data.DestUIDs.AddNum(to.add(m.raw, m.date, m.flags))
 	}

@@ -219,11 +219,25 @@ func (s *imapSession) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error 
 	return s.view.Poll(w, allowExpunge)
 }
 
-// Idle tells the client what changes in the folder until stop is closed.
+// Idle tells the client what changes in the folder until stop is closed. (The
+// tracker's own Idle misses what changes between the answer to IDLE and its
+// start.)
 func (s *imapSession) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
 	if s.folder == nil {
 		<-stop
 		return nil
 	}
-	return s.view.Idle(w, stop)
+	view := s.view
+	changed, unwatch := s.folder.watch()
+	defer unwatch()
+	for {
+		if err := view.Poll(w, true); err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-stop:
+			return nil
+		}
+	}
 }

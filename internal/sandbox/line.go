@@ -122,19 +122,18 @@ func (c *lineConn) pause(d time.Duration) {
 
 // startTLS does the server's half of a TLS handshake. Bytes that arrived
 // before it are thrown away: they were not protected (RFC 3207 section 4.2).
-func (c *lineConn) startTLS(config *tls.Config) error {
-	if err := c.w.Flush(); err != nil {
-		return err
-	}
+// When it fails the connection is closing.
+func (c *lineConn) startTLS(config *tls.Config) {
+	c.w.Flush()
 	c.r.Discard(c.r.Buffered())
 	conn := tls.Server(c.conn, config)
 	ctx, cancel := context.WithTimeout(c.ctx, handshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return err
+		c.closing = true
+		return
 	}
 	c.conn = conn
-	return nil
 }
 
 // stall says nothing more and waits until the client gives up.

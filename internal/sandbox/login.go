@@ -58,6 +58,9 @@ type login struct {
 // unless the mailbox is one where nothing is answered: then the connection is
 // closing.
 func (s *Sandbox) logIn(c *lineConn, p protocol, response string) login {
+	if c.closing {
+		return login{}
+	}
 	l := s.decide(p, response)
 	log := s.log.With("protocol", p.name, "mailbox", l.address())
 	switch {

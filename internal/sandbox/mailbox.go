@@ -62,6 +62,7 @@ func (m *mailbox) create(name string) bool {
 		validity: m.validity,
 		tracker:  imapserver.NewMailboxTracker(0),
 		nextUID:  1,
+		watchers: map[chan struct{}]bool{},
 	}
 	return true
 }

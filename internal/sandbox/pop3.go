@@ -58,7 +58,7 @@ func (d *pop3Dialogue) command(line string) {
 		d.closing = true
 	case verb == "STLS" && !isTLS:
 		d.writeLine("+OK Begin TLS negotiation.")
-		d.closing = d.startTLS(d.sandbox.tls) != nil
+		d.startTLS(d.sandbox.tls)
 	case verb == "USER" && isTLS:
 		d.hasUser = true
 		d.writeLine("+OK")
@@ -134,8 +134,8 @@ func (d *pop3Dialogue) xoauth2(response string) {
 		return
 	}
 	d.writeLine("+OK User successfully authenticated.")
-	d.closing = true
 	newPOP3Session(d.lineConn, l).serve()
+	d.closing = true
 }
 
 // refuse refuses a token. With Options.Challenge the client first gets Gmail's

@@ -42,9 +42,10 @@ func (s *Sandbox) serveConn(conn net.Conn, implicit bool, handle func(*lineConn)
 
 	c := newLineConn(s.ctx, conn)
 	if implicit {
-		if err := c.startTLS(s.tls); err != nil {
-			return
-		}
+		c.startTLS(s.tls)
+	}
+	if c.closing {
+		return
 	}
 	if s.opts.GarbageGreeting {
 		c.writeLine("%s", garbageLine)

@@ -155,10 +155,7 @@ func (d *smtpDialogue) starttls() {
 		return
 	}
 	d.writeLine("220 2.0.0 SMTP server ready")
-	if err := d.startTLS(d.sandbox.tls); err != nil {
-		d.closing = true
-		return
-	}
+	d.startTLS(d.sandbox.tls)
 	d.hello = false
 	d.mail = transaction{}
 }

@@ -1,0 +1,127 @@
+package tokens
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"oauthproxy/internal/wire"
+)
+
+// traces returns every piece of a secret that may stand in no log: eight
+// bytes of it, plain, URL-encoded or in base64.
+func traces(secret string) []string {
+	forms := []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret),
+		base64.StdEncoding.EncodeToString([]byte(secret)), base64.URLEncoding.EncodeToString([]byte(secret)),
+	}
+	var found []string
+	for _, form := range forms {
+		for i := range len(form) - 7 {
+			found = append(found, form[i:i+8])
+		}
+	}
+	return found
+}
+
+func wantNoTrace(t *testing.T, where, text string) {
+	t.Helper()
+	for _, secret := range []string{testSecret, testToken} {
+		for _, trace := range traces(secret) {
+			if strings.Contains(text, trace) {
+				t.Errorf("%s holds a part of a secret", where)
+				return
+			}
+		}
+	}
+}
+
+// Answers that repeat what the server was sent, or hold a token in a place
+// that goes wrong: no log line and no error shows either.
+func TestNoSecretIsShown(t *testing.T) {
+	both := testSecret + " " + testToken
+	encoded := url.QueryEscape(testSecret) + " " + base64.StdEncoding.EncodeToString([]byte(testSecret))
+	tests := map[string]http.HandlerFunc{
+		"token":                     grant(testToken, 4500),
+		"token that has ended":      grant(testToken, 0),
+		"no expires_in":             plain(200, `{"access_token":"`+testToken+`","client_secret":"`+testSecret+`"}`),
+		"truncated":                 plain(200, `{"expires_in":4500,"access_token":"`+testToken),
+		"declined scope":            plain(200, `{"expires_in":4500,"access_token":"`+testToken+`","scope":"`+testToken+`"}`),
+		"error beside a token":      plain(200, `{"expires_in":4500,"access_token":"`+testToken+`","error":"`+testSecret+`"}`),
+		"plain text":                plain(400, both),
+		"plain text, 500":           plain(500, both),
+		"header":                    plain(429, both, "Retry-After", testSecret),
+		"redirect":                  plain(307, "", "Location", "https://elsewhere.example/?"+both),
+		"status line":               statusLine("HTTP/1.1 " + both + "\r\n\r\n"),
+		"not HTTP":                  statusLine(both + "\r\n\r\n"),
+		"header line":               statusLine("HTTP/1.1 200 OK\r\n" + both + "\r\n\r\n"),
+		"known code":                refusal(401, "invalid_client", 7000215, "Invalid secret "+both),
+		"unknown code":              refusal(401, "invalid_client", 4711, both),
+		"unknown code, encoded":     refusal(401, "invalid_client", 4711, encoded),
+		"unknown code, token alone": refusal(401, "invalid_client", 4711, testToken),
+		"second sentence":           refusal(401, "invalid_client", 4711, "The moon is full. "+both),
+		"name of the error":         refusal(401, testSecret, 0, ""),
+		"name of the error, token":  refusal(401, testToken, 0, ""),
+		"trace ID":                  plain(401, `{"error":"invalid_client","trace_id":"`+testSecret+`","correlation_id":"`+testToken+`"}`),
+	}
+	for name, answer := range tests {
+		t.Run(name, func(t *testing.T) {
+			e, log := newEntra(), &logBuffer{}
+			b := newTestBroker(t, e, e.listen(t), log)
+			e.answer(answer)
+			token, err := b.Token(t.Context(), testAccount)
+			log.logger().Error("shown", "token", token, "error", err, "whole", fmt.Sprintf("%+v %#v", token, err))
+			for ; err != nil; err = errors.Unwrap(err) {
+				wantNoTrace(t, "the error", fmt.Sprintf("%v %+v %#v %q", err, err, err, err))
+			}
+			b.Refused(testAccount, token.Value)
+			b.Close()
+			wantNoTrace(t, "the log", log.String())
+			if e.requests() != 1 || !strings.Contains(log.String(), testAccount) {
+				t.Errorf("%d requests, log: %s", e.requests(), log)
+			}
+		})
+	}
+}
+
+// statusLine answers with raw bytes.
+func statusLine(raw string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = conn.Write([]byte(raw))
+		_ = conn.Close()
+	}
+}
+
+// The same for all that the broker logs in a long life with good and bad days.
+func TestLongLifeShowsNoSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, log := newEntra(), &logBuffer{}
+		b := newTestBroker(t, e, e.client(), log)
+		defer b.Close()
+		for range 20 {
+			for _, answer := range []http.HandlerFunc{grant(testToken, 4500), plain(500, testToken), refusal(401, "invalid_client", 4711, testSecret), hang} {
+				e.answer(answer)
+				_, _ = b.Token(t.Context(), testAccount)
+				b.Refused(testAccount, wire.NewSecret(testToken))
+				time.Sleep(20 * time.Minute)
+			}
+		}
+		b.Close()
+		wantNoTrace(t, "the log", log.String())
+		for _, want := range []string{"access token obtained", "access token forgotten", "no new access token"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log lacks %q", want)
+			}
+		}
+	})
+}
