@@ -162,11 +162,56 @@ func TestCloseEndsARequest(t *testing.T) {
 		if err := <-result; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "shutting down") {
 			t.Errorf("the waiter got %v", err)
 		}
-		wantFailure(t, t.Context(), b, TryLater, "")
 		if e.requests() != 1 || log.String() != "" {
 			t.Errorf("%d requests, log %q", e.requests(), log)
 		}
 	})
+}
+
+// sourceFunc is a source for tests.
+type sourceFunc func(ctx context.Context) (Token, *Error)
+
+func (f sourceFunc) fetch(ctx context.Context) (Token, *Error) { return f(ctx) }
+
+// Close waits for a request that doesn't heed it, and none begins afterwards.
+func TestCloseWaits(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, _ *entra, b *Broker) {
+		landed := 0
+		b.entries[testAccount].source = sourceFunc(func(context.Context) (Token, *Error) {
+			time.Sleep(time.Second)
+			landed++
+			return Token{Value: wire.NewSecret(testToken), Expires: time.Now().Add(life)}, nil
+		})
+		go func() { _, _ = b.Token(t.Context(), testAccount) }()
+		synctest.Wait()
+		b.Close()
+		if landed != 1 {
+			t.Error("Close returned before the request had landed")
+		}
+		time.Sleep(2 * life)
+		wantFailure(t, t.Context(), b, TryLater, "shutting down")
+		synctest.Wait()
+		if landed != 1 {
+			t.Error("a request began after Close")
+		}
+	})
+}
+
+// idleCloser is a transport that counts calls of CloseIdleConnections.
+type idleCloser struct {
+	http.RoundTripper
+	closed int
+}
+
+func (c *idleCloser) CloseIdleConnections() { c.closed++ }
+
+func TestCloseClosesIdleConnections(t *testing.T) {
+	transport := &idleCloser{}
+	b := newTestBroker(t, newEntra(), &http.Client{Transport: transport}, &logBuffer{})
+	b.Close()
+	if transport.closed != 1 {
+		t.Errorf("called %d times", transport.closed)
+	}
 }
 
 func TestHangingServer(t *testing.T) {

@@ -158,7 +158,7 @@ func (e *entry) failed(failure *Error, now time.Time) *Error {
 	if e.ctx.Err() != nil {
 		return failure // shutting down: nobody's failure
 	}
-	e.log.Warn("no new access token", "account", e.name, "class", failure.Class, "reason", failure.Text,
+	e.log.Warn("no new access token", "account", e.name, "class", failure.Class.String(), "reason", failure.Text,
 		"trace_id", failure.TraceID, "correlation_id", failure.CorrelationID, "retry_after", wait.Round(time.Second))
 	if e.held.Load().left(now) > wait {
 		e.renewAfter(wait)

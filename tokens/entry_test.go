@@ -251,6 +251,35 @@ func TestBackOff(t *testing.T) {
 	}
 }
 
+// A success ends a series of failures: the next one begins with a short pause.
+func TestSuccessEndsTheBackOff(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		for range 3 {
+			e.answer(plain(503, ""))
+			failure := wantFailure(t, t.Context(), b, TryLater, "")
+			if failure.RetryAfter > 2*firstPause {
+				t.Errorf("pauses %v", failure.RetryAfter)
+			}
+			time.Sleep(failure.RetryAfter)
+			e.answer(grant("token", 4500))
+			wantToken(t, b, "token")
+			time.Sleep(life + time.Hour)
+		}
+	})
+}
+
+// A session that saw the old token before it was replaced takes the new one.
+func TestLateForTheRequest(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		wantToken(t, b, "token-1")
+		newer, failure := b.entries[testAccount].newer(t.Context(), nil) // nil: it saw none
+		if failure != nil || newer.Value.Reveal() != "token-1" {
+			t.Errorf("got %v", failure)
+		}
+		wantRequests(t, e, 1)
+	})
+}
+
 // wantNoRequestWithin: while the pause lasts the failure is repeated at once,
 // with the time that remains.
 func wantNoRequestWithin(t *testing.T, e *entra, b *Broker, failure *Error) {

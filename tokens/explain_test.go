@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"oauthproxy/internal/wire"
 )
 
 const trailer = "\r\nTrace ID: 255d1aef-8c98-452f-ac51-23d051240864\r\nCorrelation ID: fb3d2015-bc17-4bb9-bb85-30c5cf1aaaa7\r\nTimestamp: 2026-01-09 02:02:12Z"
@@ -29,10 +31,10 @@ func TestFailures(t *testing.T) {
 		{"asks for a person, where there is none", refusal(400, "invalid_grant", 50076, "You must use multi-factor authentication."), AdministratorNeeded, 50076, "second factor"},
 		{"throttled", refusal(400, "invalid_grant", 50196, "The server terminated an operation because it encountered a loop."), TryLater, 50196, "too many requests"},
 		{"number in the text alone", refusal(400, "invalid_request", 0, "AADSTS90002: Tenant not found."), SetUpWrong, 90002, "no such tenant"},
-		{"unknown number", refusal(400, "invalid_request", 4711, "The moon is full. Wait for it to wane."+trailer), SetUpWrong, 4711, "Entra ID refused: AADSTS4711: The moon is full"},
-		{"unknown number, blanks between the parts", refusal(400, "invalid_client", 4711, "The moon is full Trace ID: 255d Correlation ID: fb3d"), SetUpWrong, 4711, "Entra ID refused: AADSTS4711: The moon is full"},
-		{"unknown number, unknown error", refusal(400, "lunar_error", 4711, "The moon is full."), TryLater, 4711, "AADSTS4711: The moon is full"},
-		{"unknown number, status 500", refusal(500, "invalid_request", 4711, "The moon is full."), TryLater, 4711, "The moon is full"},
+		{"unknown number", refusal(400, "invalid_request", 4711, "Something new is wrong. More about it."+trailer), SetUpWrong, 4711, "Entra ID refused: AADSTS4711: Something new is wrong"},
+		{"unknown number, blanks between the parts", refusal(400, "invalid_client", 4711, "Something new is wrong Trace ID: 255d Correlation ID: fb3d"), SetUpWrong, 4711, "Entra ID refused: AADSTS4711: Something new is wrong"},
+		{"unknown number, unknown error", refusal(400, "new_error", 4711, "Something new is wrong."), TryLater, 4711, "AADSTS4711: Something new is wrong"},
+		{"unknown number, status 500", refusal(500, "invalid_request", 4711, "Something new is wrong."), TryLater, 4711, "Something new is wrong"},
 		{"consent", refusal(400, "consent_required", 0, ""), AdministratorNeeded, 0, "Entra ID refused: consent_required"},
 		{"no description", refusal(400, "unauthorized_client", 0, ""), SetUpWrong, 0, "Entra ID refused: unauthorized_client"},
 		{"numbers of another type", plain(400, `{"error":"invalid_client","error_codes":["7000215"],"error_description":"AADSTS7000215: wrong"}`), SetUpWrong, 7000215, "client secret is wrong"},
@@ -205,9 +207,35 @@ func TestExplainNetwork(t *testing.T) {
 	}
 }
 
+// A secret short enough to pass for a word is found all the same.
+func TestAnswerRepeatsTheSecret(t *testing.T) {
+	tests := []struct {
+		name   string
+		answer tokenError
+		hidden bool
+	}{
+		{"in the first sentence", tokenError{Description: "The secret p&ss w%rd is wrong."}, true},
+		{"across the end of it", tokenError{Description: "The secret p&ss w%rd. Trace ID:"}, true},
+		{"encoded", tokenError{Description: "The secret p%26ss+w%25rd is wrong."}, true},
+		{"in the name", tokenError{Error: "p&ss w%rd", Description: "Wrong."}, true},
+		{"nowhere", tokenError{Description: "The secret is wrong."}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := test.answer.words(wire.NewSecret("p&ss w%rd"))
+			if strings.Contains(got, "p&ss") || strings.Contains(got, "p%26ss") || strings.Contains(got, "isn't shown") != test.hidden {
+				t.Errorf("got %q", got)
+			}
+			if got := test.answer.words(wire.Secret{}); strings.Contains(got, "isn't shown") {
+				t.Errorf("with no secret: %q", got)
+			}
+		})
+	}
+}
+
 func TestQuotable(t *testing.T) {
 	tests := []struct{ name, in, want string }{
-		{"plain", "The moon is full", "The moon is full"},
+		{"plain", "Something new is wrong", "Something new is wrong"},
 		{"controls and line ends", "a\x00b\r\nc\x1b[31m\td", "a b c [31m d"},
 		{"not UTF-8", "a\xffb", "a b"},
 		{"invisible and bidirectional marks", "a\u202eb\u200bc", "a b c"},

@@ -65,7 +65,7 @@ func TestNoSecretIsShown(t *testing.T) {
 		"unknown code":              refusal(401, "invalid_client", 4711, both),
 		"unknown code, encoded":     refusal(401, "invalid_client", 4711, encoded),
 		"unknown code, token alone": refusal(401, "invalid_client", 4711, testToken),
-		"second sentence":           refusal(401, "invalid_client", 4711, "The moon is full. "+both),
+		"second sentence":           refusal(401, "invalid_client", 4711, "Something new is wrong. "+both),
 		"name of the error":         refusal(401, testSecret, 0, ""),
 		"name of the error, token":  refusal(401, testToken, 0, ""),
 		"trace ID":                  plain(401, `{"error":"invalid_client","trace_id":"`+testSecret+`","correlation_id":"`+testToken+`"}`),

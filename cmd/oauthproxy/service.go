@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -143,7 +142,7 @@ func describe(l config.Listener) (*proxy.Listener, error) {
 		Networks: l.Networks,
 		// Elsewhere than on this machine a password in clear is for
 		// networks that somebody has named alone.
-		RequireTLS: l.TLS != config.None && len(l.Networks) == 0 && !isLoopback(l.Address),
+		RequireTLS: l.TLS != config.None && len(l.Networks) == 0 && !l.IsLoopback(),
 	}
 	if l.TLS == config.None {
 		return about, nil
@@ -154,15 +153,6 @@ func describe(l config.Listener) (*proxy.Listener, error) {
 	}
 	about.Certificate = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	return about, nil
-}
-
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
 // trusted returns the system's roots and those of the file.

@@ -35,6 +35,7 @@ func (s *Sandbox) newIMAPBackend() *imapBackend {
 		},
 		Logger: imapLogger{s.log},
 	})
+	// The server ends with Accept, its connections with those of the sandbox.
 	s.running.Go(func() { b.server.Serve(b) })
 	return b
 }
@@ -72,8 +73,6 @@ func (b *imapBackend) expireAll() {
 		conn.expire()
 	}
 }
-
-func (b *imapBackend) close() { b.server.Close() }
 
 // Accept hands go-imap's server the next connection.
 func (b *imapBackend) Accept() (net.Conn, error) {

@@ -161,9 +161,6 @@ func (s *Sandbox) Close() error {
 			errs = append(errs, err)
 		}
 	}
-	if s.imapServer != nil {
-		s.imapServer.close()
-	}
 	s.running.Wait()
 	return errors.Join(errs...)
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -103,12 +104,17 @@ func (d *dialogue) Relay(ctx context.Context) error {
 	}
 	for {
 		err := d.command()
-		if errors.Is(err, wire.ErrInterrupted) {
+		switch {
+		case err == nil:
+		case errors.Is(err, wire.ErrInterrupted):
 			d.client.Farewell(time.Second)
 			d.Refuse(&proxy.Failure{Kind: proxy.ShuttingDown})
 			return nil
-		}
-		if err != nil {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			d.client.Farewell(time.Second)
+			d.client.Printf("421 4.4.2 No command for %v (session %s)", commandTimeout, d.session.ID)
+			return err
+		default:
 			return err
 		}
 	}
