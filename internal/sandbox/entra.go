@@ -159,8 +159,13 @@ func (s *Sandbox) ClientSecret() string { return s.clientSecret }
 func (s *Sandbox) JWKS() string { return s.Authority() + "/discovery/v2.0/keys" }
 
 // Introspection is the address where a mail server asks about a token (RFC
-// 7662): POST token=... An app-only token names no user, so whoever asks may
-// add ?username=... and gets it back as username. Entra has no such service.
+// 7662): POST token=... Entra has no such service.
+//
+// An app-only token names no user, so whoever asks may add ?username=... to
+// the address and gets it back as username. Dovecot 2.3 can use it, with
+// introspection_mode = post, tls_ca_cert_file = the file with CAPEM,
+// username_attribute = username, active_attribute = active and active_value =
+// true.
 func (s *Sandbox) Introspection() string { return "https://" + s.entraAddress + "/introspection" }
 
 // IssueToken returns a token for tests: app-only when user is "", else that

@@ -90,21 +90,22 @@ func Reset() EntraFault {
 
 // Garbage answers 200 with a page that is no JSON, as a captive portal does.
 func Garbage() EntraFault {
-	return ok("garbage", "<html><body>Please log in to the guest network.</body></html>")
+	return success("garbage", "<html><body>Please log in to the guest network.</body></html>")
 }
 
 // TruncatedJSON answers 200 with a token's JSON that stops in the middle.
 func TruncatedJSON() EntraFault {
-	return ok("truncated", `{"token_type":"Bearer","expires_in":3599,"access_token":"`+strings.Repeat("t", 100))
+	return success("truncated", `{"token_type":"Bearer","expires_in":3599,"access_token":"`+strings.Repeat("t", 100))
 }
 
 // NoExpiresIn answers 200 with a token's JSON that lacks expires_in. The
 // token is no good.
 func NoExpiresIn() EntraFault {
-	return ok("no expires_in", `{"token_type":"Bearer","access_token":"`+strings.Repeat("t", 100)+`"}`)
+	return success("no expires_in", `{"token_type":"Bearer","access_token":"`+strings.Repeat("t", 100)+`"}`)
 }
 
-func ok(name, body string) EntraFault {
+// success is HTTP 200 with that body.
+func success(name, body string) EntraFault {
 	return EntraFault{name: name, answer: func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		io.WriteString(w, body)

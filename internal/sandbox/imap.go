@@ -8,26 +8,26 @@ import (
 
 // Exchange's capability lists. That of the plain port is a guess.
 const (
-	imapCapsPlain   = "IMAP4 IMAP4rev1 LOGINDISABLED STARTTLS SASL-IR UIDPLUS ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+"
-	imapCapsBefore  = "IMAP4 IMAP4rev1 AUTH=XOAUTH2 LOGINDISABLED SASL-IR UIDPLUS ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+"
-	imapCapsAfter   = "IMAP4 IMAP4rev1 AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE ID UNSELECT CLIENTACCESSRULES CLIENTNETWORKPRESENCELOCATION BACKENDAUTHENTICATE CHILDREN IDLE NAMESPACE LITERAL+"
-	imapID          = `* ID ("name" "Microsoft.Exchange.Imap4.Imap4Server" "version" "15.20")`
-	imapBye         = "* BYE Microsoft Exchange Server IMAP4 server signing off."
-	imapUnbound     = "User is authenticated but not connected."
-	imapExpired     = "* BYE Session invalidated - AccessTokenExpired"
-	imapTooMany     = "* BYE Connection closed. 14"
-	imapThrottled   = "BAD Request is throttled. Suggested Backoff Time: 1000 milliseconds"
-	imapBadCommand  = "BAD Command Error. 12"
-	imapBadArgument = "BAD Command Argument Error. 11"
-	imapBadState    = "BAD Command received in Invalid state."
+	imapCapsPlain    = "IMAP4 IMAP4rev1 LOGINDISABLED STARTTLS SASL-IR UIDPLUS ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+"
+	imapCapsBefore   = "IMAP4 IMAP4rev1 AUTH=XOAUTH2 LOGINDISABLED SASL-IR UIDPLUS ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+"
+	imapCapsAfter    = "IMAP4 IMAP4rev1 AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE ID UNSELECT CLIENTACCESSRULES CLIENTNETWORKPRESENCELOCATION BACKENDAUTHENTICATE CHILDREN IDLE NAMESPACE LITERAL+"
+	imapID           = `* ID ("name" "Microsoft.Exchange.Imap4.Imap4Server" "version" "15.20")`
+	imapBye          = "* BYE Microsoft Exchange Server IMAP4 server signing off."
+	imapNotConnected = "User is authenticated but not connected."
+	imapExpired      = "* BYE Session invalidated - AccessTokenExpired"
+	imapTooMany      = "* BYE Connection closed. 14"
+	imapThrottled    = "BAD Request is throttled. Suggested Backoff Time: 1000 milliseconds"
+	imapBadCommand   = "BAD Command Error. 12"
+	imapBadArgument  = "BAD Command Argument Error. 11"
+	imapBadState     = "BAD Command received in Invalid state."
 )
 
 // maxIMAPErrors is how many bad commands and refused logins a connection may
 // send. Exchange closes after several; the number is a guess. Once "not
 // connected", it is two or three.
 const (
-	maxIMAPErrors    = 10
-	maxUnboundErrors = 3
+	maxIMAPErrors         = 10
+	maxNotConnectedErrors = 3
 )
 
 // imapDialogue is an IMAP connection until somebody has logged in.
@@ -111,8 +111,7 @@ func (d *imapDialogue) logIn(tag, verb, argument string, isTLS bool) {
 	case !isTLS:
 		d.bad(tag, imapBadState)
 	case verb == "LOGIN" || mechanism == "PLAIN" || mechanism == "LOGIN":
-		// Whoever the user is: the account is not looked at.
-		d.pause(d.sandbox.opts.PasswordDelay)
+		d.sandbox.delayPassword(d.lineConn, imapProtocol)
 		d.bad(tag, "NO Basic authentication is disabled.")
 	case mechanism != "XOAUTH2":
 		// What Exchange says to other mechanisms is not known.
@@ -134,11 +133,11 @@ func (d *imapDialogue) xoauth2(tag, response string) {
 	switch {
 	case l.refused != nil:
 		d.refuse(tag)
-	case l.behaviour == refuseUnbound:
-		d.bad(tag, "NO "+imapUnbound)
+	case l.behaviour == refuseNotConnected:
+		d.bad(tag, "NO "+imapNotConnected)
 	case l.behaviour == notConnected:
 		d.writeLine("%s OK AUTHENTICATE completed.", tag)
-		d.serveUnbound()
+		d.serveNotConnected()
 		d.closing = true
 	default:
 		d.writeLine("%s OK AUTHENTICATE completed.", tag)
@@ -156,9 +155,9 @@ func (d *imapDialogue) refuse(tag string) {
 	d.bad(tag, "NO AUTHENTICATE failed.")
 }
 
-// serveUnbound is the session of a user who is authenticated but not
+// serveNotConnected is the session of a user who is authenticated but not
 // connected: all that needs the mailbox is refused, three times at most.
-func (d *imapDialogue) serveUnbound() {
+func (d *imapDialogue) serveNotConnected() {
 	for refused := 0; ; {
 		line, err := d.readLine()
 		if err != nil {
@@ -177,8 +176,8 @@ func (d *imapDialogue) serveUnbound() {
 			d.complete(tag, verb, imapBye)
 			return
 		default:
-			d.writeLine("%s BAD %s", tag, imapUnbound)
-			if refused++; refused == maxUnboundErrors {
+			d.writeLine("%s BAD %s", tag, imapNotConnected)
+			if refused++; refused == maxNotConnectedErrors {
 				d.writeLine(imapTooMany)
 				return
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 
 	"github.com/emersion/go-imap/v2"
@@ -90,10 +91,14 @@ func (b *imapBackend) Close() error { return nil }
 // Addr exists for net.Listener's sake.
 func (b *imapBackend) Addr() net.Addr { return &net.UnixAddr{Name: "imap", Net: "unix"} }
 
-// imapLogger passes what go-imap's server logs on at debug level: nearly all
-// of it is about clients that left.
+// imapLogger takes what go-imap's server logs: nearly all of it is about
+// clients that left.
 type imapLogger struct{ log *slog.Logger }
 
 func (l imapLogger) Printf(format string, args ...any) {
-	l.log.Log(context.Background(), slog.LevelDebug, "IMAP", "event", fmt.Sprintf(format, args...))
+	level := slog.LevelDebug
+	if strings.HasPrefix(format, "panic") {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, "go-imap", "event", fmt.Sprintf(format, args...))
 }

@@ -29,13 +29,14 @@ type imapConn struct {
 	// goroutine.
 	pending   []byte // bytes for the server
 	literal   int64  // bytes of a literal still to come
-	announced int64  // size of a literal that the server may still decline
+	offered   bool   // a literal is offered that the server may decline
+	size      int64  // of that literal
 	midline   bool   // the command goes on, after a literal or a part of a long line
-	selected  bool   // a SELECT has been seen
+	throttled bool   // a SELECT has been throttled
 
 	mu        sync.Mutex
 	greeted   bool // the server's greeting has been swallowed
-	continued bool // the server has asked for the announced literal
+	continued bool // the server has asked for the literal that is offered
 	idling    bool // IDLE, until the next line
 	waiting   bool // Read waits for the client, so nothing is being answered
 	expired   bool // the token has run out
@@ -72,7 +73,7 @@ func (c *imapConn) Read(p []byte) (int, error) {
 // nextLine reads a line, or a part of one that is longer than the buffer, and
 // leaves it in pending unless it is answered here.
 func (c *imapConn) nextLine() error {
-	if err := c.startWaiting(); err != nil {
+	if err := c.startWaiting(); err != nil || c.literal > 0 {
 		return err
 	}
 	line, err := c.lines.r.ReadSlice('\n')
@@ -81,7 +82,7 @@ func (c *imapConn) nextLine() error {
 	if err != nil && whole {
 		return err
 	}
-	size, synchronizing, isLiteral := trailingLiteral(line)
+	size, mayDecline, isLiteral := trailingLiteral(line)
 	if whole && !c.midline && !wasIdling && !isLiteral {
 		answered, err := c.intercept(string(bytes.TrimRight(line, "\r\n")))
 		if answered || err != nil {
@@ -89,33 +90,33 @@ func (c *imapConn) nextLine() error {
 		}
 	}
 	c.midline = !whole || isLiteral
-	switch {
-	case isLiteral && synchronizing:
-		c.announced = size
-	case isLiteral:
+	if c.offered = isLiteral && mayDecline; c.offered {
+		c.size = size
+	} else if isLiteral {
 		c.literal = size
 	}
 	c.pending = bytes.Clone(line)
 	return nil
 }
 
-// startWaiting notes that the server waits for the client. A literal that the
-// server did not ask for will not come.
+// startWaiting notes that the server waits for the client: for the literal that
+// is offered, if it has asked for that, else for a line.
 func (c *imapConn) startWaiting() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.expired {
 		return c.sayExpired()
 	}
-	if c.announced > 0 {
+	if c.offered {
+		c.offered = false
 		if c.continued {
-			c.literal = c.announced
+			c.literal = c.size
 		} else {
-			c.midline = false
+			c.midline = false // it is declined, and will not come
 		}
-		c.announced, c.continued = 0, false
 	}
-	c.waiting = true
+	c.continued = false
+	c.waiting = c.literal == 0
 	return nil
 }
 
@@ -129,9 +130,10 @@ func (c *imapConn) stopWaiting() (wasIdling bool) {
 
 var literalEnd = regexp.MustCompile(`\{([0-9]{1,18})(\+?)\}\r?\n$`)
 
-// trailingLiteral tells whether a line announces a literal (RFC 3501 section
-// 4.3, RFC 7888).
-func trailingLiteral(line []byte) (size int64, synchronizing, ok bool) {
+// trailingLiteral tells whether a line ends in the size of a literal, and
+// whether the server may decline it: {9} it may, {9+} it may not (RFC 3501
+// section 4.3, RFC 7888).
+func trailingLiteral(line []byte) (size int64, mayDecline, ok bool) {
 	m := literalEnd.FindSubmatch(line)
 	if m == nil {
 		return 0, false, false
@@ -151,8 +153,8 @@ func (c *imapConn) intercept(line string) (answered bool, err error) {
 		return true, c.say(garbageLine)
 	case b == dropLater && isSelect:
 		return true, io.EOF
-	case b == throttle && isSelect && !c.selected:
-		c.selected = true
+	case b == throttle && isSelect && !c.throttled:
+		c.throttled = true
 		return true, c.say(tag + " " + imapThrottled)
 	case b == expireInIdle && verb == "IDLE":
 		c.mu.Lock()

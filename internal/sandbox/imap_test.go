@@ -1,12 +1,12 @@
 package sandbox
 
 import (
+	"io"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapclient"
 )
 
 // imapHello is how every IMAP connection begins.
@@ -20,67 +20,68 @@ const imapLogin = imapHello + `
 	S: A1 OK AUTHENTICATE completed.
 `
 
-func TestIMAPBeforeLogin(t *testing.T) {
-	s := start(t, Options{})
-	tests := []struct{ name, dialogue string }{
-		{"capabilities", `
+var imapBeforeLogin = []struct{ name, dialogue string }{
+	{"capabilities", `
 			C: A1 CAPABILITY
 			S: * CAPABILITY IMAP4 IMAP4rev1 AUTH=XOAUTH2 LOGINDISABLED SASL-IR UIDPLUS ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+
 			S: A1 OK CAPABILITY completed.`},
-		{"verbs in lower case", `
+	{"verbs in lower case", `
 			C: a noop
 			S: a OK NOOP completed.`},
-		{"ID", `
+	{"ID", `
 			C: A2 ID ("name" "x")
 			S: * ID ("name" "Microsoft.Exchange.Imap4.Imap4Server" "version" "15.20")
 			S: A2 OK ID completed.`},
-		{"LOGOUT", `
+	{"LOGOUT", `
 			C: A3 LOGOUT
 			S: * BYE Microsoft Exchange Server IMAP4 server signing off.
 			S: A3 OK LOGOUT completed.
 			EOF:`},
-		{"one step", `
+	{"one step", `
 			C: A1 AUTHENTICATE XOAUTH2 {alice}
 			S: A1 OK AUTHENTICATE completed.`},
-		{"two steps", `
+	{"two steps", `
 			C: A1 AUTHENTICATE XOAUTH2
 			S: + 
 			C: {alice}
 			S: A1 OK AUTHENTICATE completed.`},
-		{"LOGIN", `
+	{"LOGIN", `
 			C: A1 LOGIN alice@contoso.example secret
 			S: A1 NO Basic authentication is disabled.`},
-		{"PLAIN", `
+	{"PLAIN", `
 			C: A1 AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==
 			S: A1 NO Basic authentication is disabled.`},
-		{"unknown mechanism", `
+	{"unknown mechanism", `
 			C: A1 AUTHENTICATE OAUTHBEARER bixhPWFsaWNl
 			S: A1 BAD Command Argument Error. 11`},
-		{"command that needs a login", `
+	{"command that needs a login", `
 			C: A1 SELECT INBOX
 			S: A1 BAD Command received in Invalid state.`},
-		{"unknown command", `
+	{"unknown command", `
 			C: A1 FROBNICATE
 			S: A1 BAD Command Error. 12`},
-		{"STARTTLS over TLS", `
+	{"STARTTLS over TLS", `
 			C: A1 STARTTLS
 			S: A1 BAD Command Error. 12`},
-		{"many errors", strings.Repeat(`
+	{"many errors", strings.Repeat(`
 			C: A1 LOGIN a b
 			S: A1 NO Basic authentication is disabled.`, 10) + `
 			S: * BYE Connection closed. 14
 			EOF:`},
-		{"endless line", `
+	{"endless line", `
 			C> A1 ` + strings.Repeat("x", maxLine) + `
 			S: * BYE Connection is closed. 10
 			EOF:`},
-		{"second try after a refusal", `
+	{"second try after a refusal", `
 			C: A1 AUTHENTICATE XOAUTH2 AAAA
 			S: A1 NO AUTHENTICATE failed.
 			C: A2 AUTHENTICATE XOAUTH2 {alice}
 			S: A2 OK AUTHENTICATE completed.`},
-	}
-	for _, tt := range tests {
+}
+
+func TestIMAPBeforeLogin(t *testing.T) {
+	s := start(t, Options{})
+	for _, tt := range imapBeforeLogin {
 		t.Run(tt.name, func(t *testing.T) { talk(t, s, s.IMAP(), imapHello+tt.dialogue) })
 	}
 }
@@ -113,32 +114,37 @@ func TestIMAPInjection(t *testing.T) {
 		S: A3 OK NOOP completed.`)
 }
 
-func TestIMAPAfterLogin(t *testing.T) {
-	s := start(t, Options{})
-	tests := []struct{ name, dialogue string }{
-		{"capabilities", `
+// imapAsksAgain is a command that the stand-in answers itself: it shows that
+// it knows where commands begin.
+const imapAsksAgain = `
+			C: A9 CAPABILITY
+			S~ \* CAPABILITY IMAP4 IMAP4rev1 AUTH=XOAUTH2 .*
+			S: A9 OK CAPABILITY completed.`
+
+var imapAfterLogin = []struct{ name, dialogue string }{
+	{"capabilities", `
 			C: A2 CAPABILITY
 			S: * CAPABILITY IMAP4 IMAP4rev1 AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE ID UNSELECT CLIENTACCESSRULES CLIENTNETWORKPRESENCELOCATION BACKENDAUTHENTICATE CHILDREN IDLE NAMESPACE LITERAL+
 			S: A2 OK CAPABILITY completed.`},
-		{"ID", `
+	{"ID", `
 			C: A2 ID NIL
 			S: * ID ("name" "Microsoft.Exchange.Imap4.Imap4Server" "version" "15.20")
 			S: A2 OK ID completed.
 			C: A3 NOOP
 			S~ A3 OK NOOP completed.*`},
-		{"namespace and root", `
+	{"namespace and root", `
 			C: A2 NAMESPACE
 			S: * NAMESPACE (("" "/")) NIL NIL
 			S~ A2 OK .*
 			C: A3 LIST "" ""
 			S: * LIST (\Noselect) "/" ""
 			S~ A3 OK .*`},
-		{"folders", `
+	{"folders", `
 			C: A2 LIST "" "*"
 			S: * LIST (\HasNoChildren) "/" INBOX
 			S: * LIST (\HasNoChildren \Sent) "/" "Sent Items"
 			S~ A2 OK .*`},
-		{"IDLE", `
+	{"IDLE", `
 			C: A2 SELECT INBOX
 			S: * 0 EXISTS
 			S: * 0 RECENT
@@ -155,12 +161,12 @@ func TestIMAPAfterLogin(t *testing.T) {
 			S: * BYE Microsoft Exchange Server IMAP4 server signing off.
 			S: A4 OK LOGOUT completed.
 			EOF:`},
-		{"extension that Exchange lacks", `
+	{"extension that Exchange lacks", `
 			C: A2 ENABLE CONDSTORE
 			S: A2 BAD Command Error. 12
 			C: A3 GETQUOTAROOT INBOX
 			S: A3 BAD Command Error. 12`},
-		{"literal that looks like commands", `
+	{"literal that looks like commands", `
 			C: A2 APPEND "Sent Items" {31}
 			S~ \+ .*
 			C: A9 LOGOUT
@@ -168,29 +174,57 @@ func TestIMAPAfterLogin(t *testing.T) {
 			C: 
 			C: {5+}x
 			C: 
-			S~ A2 OK \[APPENDUID .*
-			C: A3 NOOP
-			S~ A3 OK .*`},
-		{"literal without waiting", `
+			S~ A2 OK \[APPENDUID .*` + imapAsksAgain},
+	{"literal without waiting", `
 			C: A2 APPEND "Sent Items" {9+}
 			C> A3 LOGOUT
 			C: 
-			S~ A2 OK \[APPENDUID .*
-			C: A3 NOOP
+			S~ A2 OK \[APPENDUID .*` + imapAsksAgain},
+	{"empty literal", `
+			C: A2 APPEND "Sent Items" {0}
+			S~ \+ .*
+			C: 
+			S~ A2 OK \[APPENDUID .*` + imapAsksAgain},
+	{"two literals", `
+			C: A2 LIST {0+}
+			C>  {10}
+			C: 
+			S~ \+ .*
+			C> Sent Items
+			C: 
+			S~ \* LIST \(.*\) "/" "Sent Items"
+			S~ A2 OK .*` + imapAsksAgain},
+	{"folders that are not there", `
+			C: A2 SELECT Archive
+			S~ A2 NO \[NONEXISTENT\].*
+			C: A3 STATUS Archive (MESSAGES)
+			S~ A3 NO .*
+			C: A4 SUBSCRIBE Archive
+			S~ A4 NO .*
+			C: A5 RENAME Archive Other
+			S~ A5 NO .*
+			C: A6 CREATE inbox
+			S~ A6 NO \[ALREADYEXISTS\].*
+			C: A7 APPEND Archive {1+}
+			C: x
+			S~ A7 NO \[TRYCREATE\].*`},
+	{"subscriptions", `
+			C: A2 UNSUBSCRIBE INBOX
+			S~ A2 OK .*
+			C: A3 LSUB "" "I*"
+			S~ \* LSUB \(.*\) "/" INBOX
 			S~ A3 OK .*`},
-		{"literal that is declined", `
+	{"literal that is declined", `
 			C: A2 APPEND "Sent Items" {999999999}
-			S~ A2 NO \[TOOBIG\].*
-			C: A3 CAPABILITY
-			S~ \* CAPABILITY IMAP4 .*
-			S: A3 OK CAPABILITY completed.`},
-		{"long line", `
+			S~ A2 NO \[TOOBIG\].*` + imapAsksAgain},
+	{"long line", `
 			C: A2 LOGOUT ` + strings.Repeat("x", 2*maxLine) + `
-			S~ A2 BAD .*
-			C: A3 NOOP
-			S~ A3 OK .*`},
-	}
-	for _, tt := range tests {
+			S~ A2 BAD .*` + imapAsksAgain},
+}
+
+func TestIMAPAfterLogin(t *testing.T) {
+	s := start(t, Options{})
+	for _, tt := range imapAfterLogin {
 		t.Run(tt.name, func(t *testing.T) { talk(t, s, s.IMAP(), imapLogin+tt.dialogue) })
 	}
 }
@@ -235,180 +269,41 @@ func TestIMAPNewMailInIdle(t *testing.T) {
 		S~ A3 OK .*`)
 }
 
+// TestIMAPTokensExpire ends sessions whose token is no longer good.
+func TestIMAPTokensExpire(t *testing.T) {
+	s := start(t, Options{})
+	p := talk(t, s, s.IMAP(), imapLogin+`
+		C: A2 IDLE
+		S: + IDLE accepted, awaiting DONE command.`)
+	s.ExpireTokens()
+	p.talk(`
+		S: * BYE Session invalidated - AccessTokenExpired
+		EOF:`)
+	again := dial(t, s, s.IMAP())
+	again.token = p.token
+	again.talk(imapHello + `
+		C: A1 AUTHENTICATE XOAUTH2 {alice}
+		S: A1 NO AUTHENTICATE failed.`)
+}
+
+// TestIMAPTokenRunsOut waits until a token's time has come.
 func TestIMAPTokenRunsOut(t *testing.T) {
-	s := start(t, Options{})
-	t.Run("while idle", func(t *testing.T) {
-		p := dial(t, s, s.IMAP())
-		p.token = s.IssueToken("", TokenOptions{Lifetime: 3 * time.Second})
-		p.talk(imapLogin + `
-			S: * BYE Session invalidated - AccessTokenExpired
-			EOF:`)
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		conn := newIMAPConn(newLineConn(t.Context(), server), login{})
+		go conn.Read(make([]byte, 100))
+		const lifetime = 30 * time.Minute
+		begin := time.Now()
+		stop := conn.endAt(begin.Add(lifetime))
+		defer stop()
+
+		said, err := io.ReadAll(client)
+		if want := imapExpired + "\r\n"; err != nil || string(said) != want {
+			t.Errorf("got %q, %v, want %q and the end", said, err, want)
+		}
+		if took := time.Since(begin); took != lifetime {
+			t.Errorf("the session ended after %v, want %v", took, lifetime)
+		}
 	})
-	t.Run("all at once", func(t *testing.T) {
-		p := talk(t, s, s.IMAP(), imapLogin+`
-			C: A2 IDLE
-			S: + IDLE accepted, awaiting DONE command.`)
-		s.ExpireTokens()
-		p.talk(`
-			S: * BYE Session invalidated - AccessTokenExpired
-			EOF:`)
-		again := dial(t, s, s.IMAP())
-		again.token = p.token
-		again.talk(imapHello + `
-			C: A1 AUTHENTICATE XOAUTH2 {alice}
-			S: A1 NO AUTHENTICATE failed.`)
-	})
-}
-
-// logInIMAP connects go-imap's client.
-func logInIMAP(t *testing.T, s *Sandbox, user string) *imapclient.Client {
-	t.Helper()
-	c, err := imapclient.DialTLS(s.IMAP(), &imapclient.Options{TLSConfig: clientTLS(t, s)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	if err := c.Authenticate(xoauth2{user, s.IssueToken("", TokenOptions{})}); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// TestIMAPBytes checks that a message comes back as it was, however odd.
-func TestIMAPBytes(t *testing.T) {
-	messages := []string{
-		"Subject: ordinary\r\n\r\nbody\r\n",
-		"no header at all\r\n",
-		"Subject: no body",
-		" leading blank\r\n\r\n",
-		"Subject: bare LF\n\nbody\n",
-		"Subject: bytes\r\n\r\n\x00\x01\xff\r\r\n.\r\n",
-		"",
-	}
-	s := start(t, Options{})
-	for _, m := range messages {
-		if err := s.Deliver(alice, []byte(m)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got := fetchAll(t, logInIMAP(t, s, alice), inbox)
-	if len(got) != len(messages) {
-		t.Fatalf("%d messages, want %d", len(got), len(messages))
-	}
-	for i, m := range messages {
-		if got[i] != m {
-			t.Errorf("message %d = %q, want %q", i+1, got[i], m)
-		}
-	}
-}
-
-// TestIMAPMailbox goes through what a mail program does with a mailbox.
-func TestIMAPMailbox(t *testing.T) {
-	s := start(t, Options{})
-	for _, subject := range []string{"one", "two", "three"} {
-		s.Deliver(alice, []byte("Subject: "+subject+"\r\nDate: Sat, 22 Nov 2026 10:00:00 +0000\r\n\r\ntext of "+subject+"\r\n"))
-	}
-	c := logInIMAP(t, s, alice)
-	if err := c.Create("Archive", nil).Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Select("inbox", nil).Wait(); err != nil {
-		t.Fatal(err)
-	}
-
-	searches := []struct {
-		name     string
-		criteria imap.SearchCriteria
-		want     string
-	}{
-		{"subject", imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Subject", Value: "TWO"}}}, "2"},
-		{"body", imap.SearchCriteria{Body: []string{"text of t"}}, "2:3"},
-		{"not", imap.SearchCriteria{Not: []imap.SearchCriteria{{Text: []string{"one"}}}}, "2:3"},
-		{"or", imap.SearchCriteria{Or: [][2]imap.SearchCriteria{{{Body: []string{"one"}}, {Body: []string{"three"}}}}}, "1,3"},
-		{"set", imap.SearchCriteria{SeqNum: []imap.SeqSet{{{Start: 2, Stop: 0}}}}, "2:3"},
-		{"last", imap.SearchCriteria{UID: []imap.UIDSet{{{Start: 9, Stop: 0}}}}, "3"},
-		{"unseen", imap.SearchCriteria{NotFlag: []imap.Flag{imap.FlagSeen}}, "1:3"},
-		{"seen", imap.SearchCriteria{Flag: []imap.Flag{imap.FlagSeen}}, ""},
-		{"larger", imap.SearchCriteria{Larger: 10000}, ""},
-		{"smaller", imap.SearchCriteria{Smaller: 10000}, "1:3"},
-		{"sent before", imap.SearchCriteria{SentBefore: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}, ""},
-		{"sent since", imap.SearchCriteria{SentSince: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}, "1:3"},
-		{"arrived before", imap.SearchCriteria{Before: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}, ""},
-	}
-	for _, tt := range searches {
-		data, err := c.Search(&tt.criteria, nil).Wait()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := data.All.String(); got != tt.want {
-			t.Errorf("SEARCH %s = %q, want %q", tt.name, got, tt.want)
-		}
-	}
-
-	if _, err := c.Move(imap.SeqSetNum(1), "Archive").Wait(); err != nil {
-		t.Fatal(err)
-	}
-	store := &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}
-	if _, err := c.Store(imap.SeqSetNum(1), store, nil).Collect(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Expunge().Collect(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Copy(imap.SeqSetNum(1), "Archive").Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.Messages(alice); len(got) != 1 || !strings.Contains(string(got[0]), "three") {
-		t.Errorf("INBOX = %q, want the third message alone", got)
-	}
-	status, err := c.Status("Archive", &imap.StatusOptions{NumMessages: true, NumUnseen: true}).Wait()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *status.NumMessages != 2 || *status.NumUnseen != 2 {
-		t.Errorf("STATUS Archive = %d messages, %d unseen, want 2 and 2", *status.NumMessages, *status.NumUnseen)
-	}
-	if err := c.Rename("Archive", "Old", nil).Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Delete("Old").Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Delete("INBOX").Wait(); err == nil {
-		t.Error("INBOX could be deleted")
-	}
-}
-
-func TestIMAPFetchItems(t *testing.T) {
-	s := start(t, Options{})
-	s.Deliver(alice, []byte("Subject: parts\r\nFrom: Bob <bob@contoso.example>\r\n\r\n0123456789\r\n"))
-	talk(t, s, s.IMAP(), imapLogin+`
-		C: A2 SELECT INBOX
-		S: * 1 EXISTS
-		S: * 0 RECENT
-		S~ \* OK \[UNSEEN 1\] .*
-		S~ \* OK \[UIDVALIDITY .*
-		S~ \* OK \[UIDNEXT 2\] .*
-		S~ \* FLAGS .*
-		S~ \* OK \[PERMANENTFLAGS .*
-		S~ A2 OK .*
-		C: A3 FETCH 1 (UID RFC822.SIZE FLAGS)
-		S: * 1 FETCH (UID 1 FLAGS () RFC822.SIZE 63)
-		S~ A3 OK .*
-		C: A4 FETCH * BODY.PEEK[]<2000.10>
-		S: * 1 FETCH (BODY[]<2000> {0}
-		S: )
-		S~ A4 OK .*
-		C: A5 FETCH 1 BODY.PEEK[]<0.7>
-		S: * 1 FETCH (BODY[]<0> {7}
-		S: Subject)
-		S~ A5 OK .*
-		C: A6 UID FETCH 1 BODY[TEXT]
-		S: * 1 FETCH (UID 1 FLAGS (\Seen) BODY[TEXT] {12}
-		S: 0123456789
-		S: )
-		S~ A6 OK .*
-		C: A7 FETCH 1 (ENVELOPE BODYSTRUCTURE)
-		S~ \* 1 FETCH \(ENVELOPE \(NIL "parts" \(\("Bob" NIL "bob" "contoso.example"\)\).*BODYSTRUCTURE \("text" "plain".*\)
-		S~ A7 OK .*`)
 }

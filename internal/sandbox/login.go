@@ -81,6 +81,14 @@ func (s *Sandbox) logIn(c *lineConn, p protocol, response string) login {
 	return l
 }
 
+// delayPassword makes the pause before a password is refused. Whose it is does
+// not matter.
+func (s *Sandbox) delayPassword(c *lineConn, p protocol) {
+	s.log.Info("password refused: basic authentication is disabled", "protocol", p.name)
+	c.pause(s.opts.PasswordDelay)
+}
+
+// decide finds the mailbox and checks the token.
 func (s *Sandbox) decide(p protocol, response string) login {
 	sent, err := parseXOAUTH2(response)
 	if err != nil {

@@ -26,7 +26,7 @@ type mailbox struct {
 	validity   uint32          // UIDVALIDITY of the newest folder
 	firstToken string          // id of the first token seen, for refuseFirst
 	senders    []*smtpDialogue // SMTP connections logged in, oldest first
-	submitted  []time.Time
+	submitted  []time.Time     // when messages were submitted, of the last minute
 }
 
 func newMailbox(sc *Scenario) *mailbox {

@@ -5,8 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"math/big"
-	"strings"
+	mathrand "math/rand/v2"
 	"time"
 	"unicode/utf16"
 )
@@ -16,11 +15,11 @@ import (
 type serverName struct{ site, region, number string }
 
 func newServerName() serverName {
-	n := randomInt(90) + 10
+	n := mathrand.IntN(90) + 10
 	return serverName{
-		site:   fmt.Sprintf("AM%dPR%02d", randomInt(10), n),
+		site:   fmt.Sprintf("AM%dPR%02d", mathrand.IntN(10), n),
 		region: fmt.Sprintf("eurprd%02d", n),
-		number: fmt.Sprintf("%04d", randomInt(999)+1),
+		number: fmt.Sprintf("%04d", mathrand.IntN(999)+1),
 	}
 }
 
@@ -67,13 +66,4 @@ func newGUID() string {
 }
 
 // randomID returns 22 characters without meaning.
-func randomID() string { return strings.TrimRight(rand.Text(), "=")[:22] }
-
-// randomInt returns a number from 0 to n-1.
-func randomInt(n int64) int64 {
-	i, err := rand.Int(rand.Reader, big.NewInt(n))
-	if err != nil {
-		panic(err) // crypto/rand.Reader never fails
-	}
-	return i.Int64()
-}
+func randomID() string { return rand.Text()[:22] }

@@ -90,7 +90,7 @@ func (d *pop3Dialogue) capabilities(isTLS bool) {
 
 func (d *pop3Dialogue) refusePassword() {
 	d.hasUser = false
-	d.pause(d.sandbox.opts.PasswordDelay)
+	d.sandbox.delayPassword(d.lineConn, pop3Protocol)
 	d.bad(pop3BasicDisabled)
 }
 

@@ -83,8 +83,8 @@ func (p *pop3Session) total() (count, size int) {
 	return count, size
 }
 
-// find returns the message of that number. When there is none it says so and
-// returns nil.
+// find returns the message of that number. When there is none it says so, in
+// words that are a guess, and returns nil.
 func (p *pop3Session) find(number string) *message {
 	n, err := strconv.Atoi(strings.TrimSpace(number))
 	if err != nil || n < 1 || n > len(p.messages) || p.deleted[p.messages[n-1]] {

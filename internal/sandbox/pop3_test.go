@@ -18,10 +18,8 @@ const pop3Login = pop3Hello + `
 	S: +OK User successfully authenticated.
 `
 
-func TestPOP3BeforeLogin(t *testing.T) {
-	s := start(t, Options{})
-	tests := []struct{ name, dialogue string }{
-		{"capabilities", `
+var pop3BeforeLogin = []struct{ name, dialogue string }{
+	{"capabilities", `
 			C: CAPA
 			S: +OK
 			S: TOP
@@ -29,39 +27,39 @@ func TestPOP3BeforeLogin(t *testing.T) {
 			S: SASL PLAIN XOAUTH2
 			S: USER
 			S: .`},
-		{"verbs in lower case", `
+	{"verbs in lower case", `
 			C: quit
 			S: +OK Microsoft Exchange Server POP3 server signing off.
 			EOF:`},
-		{"one line", `
+	{"one line", `
 			C: AUTH XOAUTH2 {alice}
 			S: -ERR Protocol error. Connection is closed. 10
 			EOF:`},
-		{"password", `
+	{"password", `
 			C: USER alice@contoso.example
 			S: +OK
 			C: PASS secret
 			S: -ERR Basic authentication is disabled`},
-		{"PASS without USER", `
+	{"PASS without USER", `
 			C: PASS secret
 			S: -ERR Command is not valid in this state.`},
-		{"PLAIN", `
+	{"PLAIN", `
 			C: AUTH PLAIN AGFsaWNlAHNlY3JldA==
 			S: -ERR Basic authentication is disabled`},
-		{"unknown mechanism", `
+	{"unknown mechanism", `
 			C: AUTH OAUTHBEARER
 			S: -ERR Command is not valid in this state.`},
-		{"command that needs a login", `
+	{"command that needs a login", `
 			C: STAT
 			S: -ERR Command is not valid in this state.`},
-		{"STLS over TLS", `
+	{"STLS over TLS", `
 			C: STLS
 			S: -ERR Command is not valid in this state.`},
-		{"many errors", strings.Repeat(`
+	{"many errors", strings.Repeat(`
 			C: STAT
 			S: -ERR Command is not valid in this state.`, 10) + `
 			EOF:`},
-		{"second try after a refusal", `
+	{"second try after a refusal", `
 			C: AUTH XOAUTH2
 			S: + 
 			C: AAAA
@@ -70,8 +68,11 @@ func TestPOP3BeforeLogin(t *testing.T) {
 			S: + 
 			C: {alice}
 			S: +OK User successfully authenticated.`},
-	}
-	for _, tt := range tests {
+}
+
+func TestPOP3BeforeLogin(t *testing.T) {
+	s := start(t, Options{})
+	for _, tt := range pop3BeforeLogin {
 		t.Run(tt.name, func(t *testing.T) { talk(t, s, s.POP3(), pop3Hello+tt.dialogue) })
 	}
 }
@@ -110,18 +111,8 @@ func TestPOP3LongToken(t *testing.T) {
 		EOF:`)
 }
 
-func TestPOP3Mailbox(t *testing.T) {
-	s := start(t, Options{})
-	for _, m := range []string{
-		"Subject: one\r\n\r\nfirst\r\n.\r\n..two\r\nlast\r\n",
-		"Subject: two\r\n\r\nno line end",
-		"Subject: three\r\n\r\n",
-	} {
-		if err := s.Deliver(alice, []byte(m)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	talk(t, s, s.POP3(), pop3Login+`
+// pop3Visit goes through a mailbox of three messages and deletes the first.
+const pop3Visit = pop3Login + `
 		C: STAT
 		S: +OK 3 84
 		C: LIST
@@ -189,7 +180,20 @@ func TestPOP3Mailbox(t *testing.T) {
 		S: -ERR The specified message is out of range.
 		C: QUIT
 		S: +OK Microsoft Exchange Server POP3 server signing off.
-		EOF:`)
+		EOF:`
+
+func TestPOP3Mailbox(t *testing.T) {
+	s := start(t, Options{})
+	for _, m := range []string{
+		"Subject: one\r\n\r\nfirst\r\n.\r\n..two\r\nlast\r\n",
+		"Subject: two\r\n\r\nno line end",
+		"Subject: three\r\n\r\n",
+	} {
+		if err := s.Deliver(alice, []byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	talk(t, s, s.POP3(), pop3Visit)
 	// What is gone for POP3 is gone for IMAP, and ids stay.
 	if got := fetchAll(t, logInIMAP(t, s, alice), inbox); len(got) != 2 {
 		t.Errorf("IMAP shows %d messages, want 2", len(got))

@@ -60,6 +60,10 @@ type Options struct {
 	// number.
 	MessagesPerMinute int
 
+	// DiscardMessages makes SMTP accept messages without keeping them: for
+	// measurements.
+	DiscardMessages bool
+
 	// Pauses that Exchange makes, 0 here so that tests are fast: before the
 	// refusal of a bad EHLO argument (about 5 s), and before the refusal of a
 	// password (about 17 s).

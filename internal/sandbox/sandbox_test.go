@@ -1,11 +1,16 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
+	"io"
+	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -151,4 +156,109 @@ func fetchAll(t *testing.T, c *imapclient.Client, folder string) []string {
 		raw = append(raw, string(m.FindBodySection(whole)))
 	}
 	return raw
+}
+
+func TestGreetings(t *testing.T) {
+	s := start(t, Options{Greeting: "Hello there"})
+	talk(t, s, s.IMAP(), "S: * OK Hello there")
+	talk(t, s, s.POP3(), "S: +OK Hello there")
+	talk(t, s, s.SMTP(), "S: 220 Hello there")
+
+	garbage := start(t, Options{GarbageGreeting: true})
+	for _, address := range []string{garbage.IMAP(), garbage.POP3(), garbage.SMTP()} {
+		talk(t, garbage, address, "S: "+garbageLine+"\nEOF:")
+	}
+}
+
+// TestServerName decodes the bracket of a greeting.
+func TestServerName(t *testing.T) {
+	n := serverName{"BL1PR13", "namprd13", "0001"}
+	const want = "QgBMADEAUABSADEAMwBDAEEAMAAwADAAMQAuAG4AYQBtAHAAcgBkADEAMwAuAHAAcgBvAGQALgBvAHUAdABsAG8AbwBrAC4AYwBvAG0A"
+	if got := n.bracket(); got != want {
+		t.Errorf("bracket = %s, want %s, as in a recorded greeting", got, want)
+	}
+}
+
+func TestStartFails(t *testing.T) {
+	s := start(t, Options{})
+	if _, err := Start(Options{SMTPAddress: s.SMTP()}); err == nil || !strings.Contains(err.Error(), s.SMTP()) {
+		t.Errorf("Start on a busy address: %v, want an error that names it", err)
+	}
+}
+
+// TestClose closes with every kind of session open. The leak check of TestMain
+// sees what is left.
+func TestClose(t *testing.T) {
+	s := start(t, Options{})
+	s.SetEntraFault(Hang())
+	request := make(chan error, 1)
+	client := httpClient(t, s)
+	go func() {
+		resp, err := client.PostForm(tokenEndpoint(s), goodForm(s))
+		if err == nil {
+			resp.Body.Close()
+		}
+		request <- err
+	}()
+	peers := []*peer{
+		dial(t, s, s.SMTP()),
+		talk(t, s, s.IMAP(), imapHello),
+		talk(t, s, s.IMAP(), imapLogin+"C: A2 IDLE\nS: + IDLE accepted, awaiting DONE command."),
+		talk(t, s, s.IMAP(), imapLogin+"C: A2 APPEND INBOX {9}\nS~ \\+ .*"),
+		talk(t, s, s.IMAP(), imapHello+"C: A1 AUTHENTICATE XOAUTH2 {stall}"),
+		talk(t, s, s.POP3(), pop3Login),
+		talk(t, s, s.SMTP(), smtpLogin+smtpEnvelope+"C: DATA\nS~ 354 .*\nC: half"),
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	for i, p := range peers {
+		if _, err := io.Copy(io.Discard, p.r); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("connection %d is still open", i)
+		}
+	}
+	if err := <-request; err == nil {
+		t.Error("a request that hung was answered")
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+}
+
+// TestLogHasNoSecrets goes through logins and tokens, and looks for them in
+// the log.
+func TestLogHasNoSecrets(t *testing.T) {
+	var log bytes.Buffer
+	s := start(t, Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	token, err := msalToken(t, s, s.Authority(), s.ClientID(), s.ClientSecret())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dialogue := range []string{as("alice", imapAccepted), as("refuse", imapRefused), imapHello + `
+		C: A1 LOGIN alice@contoso.example top-secret-password
+		S~ A1 NO .*`} {
+		p := dial(t, s, s.IMAP())
+		p.token = token
+		p.talk(dialogue)
+	}
+	p := dial(t, s, s.SMTP())
+	p.token = token
+	p.talk(smtpLogin + smtpEnvelope + `
+		C: DATA
+		S~ 354 .*
+		C: text
+		C: .` + accepted)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{token, token[len(token)-20:], s.ClientSecret(), "top-secret-password", response(alice, token)[:40]} {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("the log holds a secret")
+		}
+	}
+	for _, want := range []string{"token issued", "login accepted", "login refused", "message"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log has no line %q", want)
+		}
+	}
 }

@@ -34,18 +34,18 @@ type Scenario struct {
 type behaviour int
 
 const (
-	ordinary      behaviour = iota
-	refuse                  // every token is refused in the general words
-	refuseFirst             // the first token seen is refused, others are not
-	refuseUnbound           // IMAP: refused as "authenticated but not connected"
-	notConnected            // IMAP: accepted, then every command is refused
-	stall                   // credentials are never answered
-	drop                    // the connection ends in place of an answer
-	dropLater               // accepted; the connection ends in mid-session
-	garble                  // accepted; then garbage in place of replies
-	crawl                   // each line after the credentials is delayed
-	throttle                // IMAP: the first SELECT is throttled
-	expireInIdle            // IMAP: the token runs out when IDLE begins
+	ordinary           behaviour = iota
+	refuse                       // every token is refused in the general words
+	refuseFirst                  // the first token seen is refused, others are not
+	refuseNotConnected           // IMAP: refused as "authenticated but not connected"
+	notConnected                 // IMAP: accepted, then every command is refused
+	stall                        // credentials are never answered
+	drop                         // the connection ends in place of an answer
+	dropLater                    // accepted; the connection ends in mid-session
+	garble                       // accepted; then garbage in place of replies
+	crawl                        // each line after the credentials is delayed
+	throttle                     // IMAP: the first SELECT is throttled
+	expireInIdle                 // IMAP: the token runs out when IDLE begins
 )
 
 const (
@@ -74,7 +74,7 @@ var scenarios = []Scenario{
 		What: "the first token that is used is refused for ever, any other one is accepted: a revoked token"},
 	{Name: "not-connected", Mark: Certain, imap: notConnected, pop3: refuse,
 		What: "IMAP accepts the token, then says BAD User is authenticated but not connected, the third time with BYE; POP3 refuses; SMTP works"},
-	{Name: "not-connected-2026", Mark: Reported, imap: refuseUnbound, pop3: refuse,
+	{Name: "not-connected-2026", Mark: Reported, imap: refuseNotConnected, pop3: refuse,
 		What: "IMAP answers AUTHENTICATE with NO User is authenticated but not connected; POP3 refuses; SMTP works"},
 	{Name: "no-rights", Mark: Reported, imap: notConnected, pop3: refuse, smtpMessage: replyNoRights,
 		What: "the application has no right on the mailbox: SMTP says 235, then 430 4.2.0 to the message; IMAP is not connected; POP3 refuses"},

@@ -178,20 +178,6 @@ func TestRefuseOnce(t *testing.T) {
 	again.talk(as("refuse-once", imapRefused))
 }
 
-// TestSlow measures nothing: the delay is so long that it would end the test,
-// were it not for Close.
-func TestSlow(t *testing.T) {
-	s := start(t, Options{SlowDelay: time.Hour})
-	p := talk(t, s, s.SMTP(), smtpHello+`
-		C: AUTH XOAUTH2 {slow}`)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := p.r.ReadString('\n'); err == nil {
-		t.Errorf("got %q, want the delay to last", line)
-	}
-}
-
 func TestScenarioTable(t *testing.T) {
 	s := start(t, Options{})
 	mailboxes := s.Mailboxes()

@@ -17,19 +17,17 @@ func (s *Sandbox) serveMail(listener net.Listener, implicit bool, handle func(*l
 	s.running.Go(func() {
 		for {
 			conn, err := listener.Accept()
-			if s.ctx.Err() != nil {
-				return
-			}
-			if err != nil {
-				// Out of descriptors, say: wait a little, then try again.
-				s.log.Warn("cannot accept a connection", "error", err)
-				select {
-				case <-time.After(100 * time.Millisecond):
-				case <-s.ctx.Done():
-				}
+			if err == nil {
+				s.running.Go(func() { s.serveConn(conn, implicit, handle) })
 				continue
 			}
-			s.running.Go(func() { s.serveConn(conn, implicit, handle) })
+			// Closed, or out of descriptors: then wait a little and try again.
+			select {
+			case <-time.After(100 * time.Millisecond):
+				s.log.Warn("cannot accept a connection", "error", err)
+			case <-s.ctx.Done():
+				return
+			}
 		}
 	})
 }

@@ -97,7 +97,8 @@ func (d *smtpDialogue) command(line string) {
 	}
 }
 
-// bad refuses a command that is the client's mistake.
+// bad refuses a command that is the client's mistake. The words for commands
+// that are unknown, malformed or out of order are not recorded: guesses.
 func (d *smtpDialogue) bad(reply string) {
 	d.errors++
 	d.refuse(reply)

@@ -41,7 +41,7 @@ func (d *smtpDialogue) authLogin(user string) {
 			return
 		}
 	}
-	d.pause(d.sandbox.opts.PasswordDelay)
+	d.sandbox.delayPassword(d.lineConn, smtpProtocol)
 	d.refuseAuth(authPolicy + "basic authentication is disabled.")
 }
 

@@ -25,14 +25,20 @@ type transaction struct {
 	chunks     *content // what BDAT has brought; nil: nothing yet
 }
 
-// path is <address> followed by parameters. Blanks before it are refused: what
-// Exchange does with them is not known.
-var path = regexp.MustCompile(`^(?i:FROM|TO):<([^<>\s]*)>((?: +[^ ]+)*) *$`)
+// mailPath and rcptPath match <address> and the parameters behind it; the
+// address may hold a quoted string (RFC 5321 section 4.1.2). A blank before it
+// is refused: what Exchange does then is not known.
+var (
+	mailPath = regexp.MustCompile(`^(?i:FROM):` + pathAndParameters)
+	rcptPath = regexp.MustCompile(`^(?i:TO):` + pathAndParameters)
+)
+
+const pathAndParameters = `<((?:"(?:[^"\\]|\\.)*"|[^<>\s"])*)>((?: +[^ ]+)*) *$`
 
 // parsePath splits the argument of MAIL or RCPT.
-func parsePath(keyword, argument string) (address string, parameters map[string]string, ok bool) {
+func parsePath(path *regexp.Regexp, argument string) (address string, parameters map[string]string, ok bool) {
 	m := path.FindStringSubmatch(argument)
-	if m == nil || !strings.EqualFold(argument[:len(keyword)], keyword) {
+	if m == nil {
 		return "", nil, false
 	}
 	parameters = map[string]string{}
@@ -45,7 +51,7 @@ func parsePath(keyword, argument string) (address string, parameters map[string]
 
 // mailFrom answers MAIL.
 func (d *smtpDialogue) mailFrom(argument string) {
-	from, parameters, ok := parsePath("FROM:", argument)
+	from, parameters, ok := parsePath(mailPath, argument)
 	size, err := strconv.ParseInt(orZero(parameters["SIZE"]), 10, 64)
 	switch {
 	case !d.hello:
@@ -68,7 +74,7 @@ func (d *smtpDialogue) mailFrom(argument string) {
 
 // rcptTo answers RCPT.
 func (d *smtpDialogue) rcptTo(argument string) {
-	to, parameters, ok := parsePath("TO:", argument)
+	to, parameters, ok := parsePath(rcptPath, argument)
 	switch m := d.sandbox.mailbox(to); {
 	case !d.mail.begun:
 		d.bad("503 5.5.2 Need mail command")

@@ -103,6 +103,9 @@ func (m *mailbox) maySubmit(limit int) bool {
 // deliver puts a message into the INBOX of each recipient that has one here,
 // and into the sender's Sent Items. Mail for other addresses goes nowhere.
 func (d *smtpDialogue) deliver(recipients []string, raw []byte) {
+	if d.sandbox.opts.DiscardMessages {
+		return
+	}
 	now := time.Now()
 	reached := map[*mailbox]bool{}
 	for _, address := range recipients {
