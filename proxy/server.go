@@ -78,7 +78,7 @@ func (s *Server) routes(account, protocol string) (Route, bool) {
 // Serve accepts connections until ln is closed, which Shutdown's caller does
 // first. It returns nil then.
 func (s *Server) Serve(ln net.Listener, l *Listener) error {
-	s.log.Info("listening", "protocol", l.Protocol.Name(), "address", ln.Addr(), "tls", string(l.TLS))
+	s.log.Info("listening", "protocol", l.Protocol.Name(), "address", ln.Addr().String(), "tls", string(l.TLS))
 	var pause time.Duration
 	for {
 		conn, err := ln.Accept()
@@ -89,7 +89,7 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 			// Out of descriptors, mostly: a moment later there may be
 			// one, and a loop without a pause would take a whole core.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.log.Error("accepting a connection failed", "address", ln.Addr(), "cause", err, "pause", pause)
+			s.log.Error("accepting a connection failed", "address", ln.Addr().String(), "cause", err, "pause", pause)
 			select {
 			case <-time.After(pause):
 			case <-s.ctx.Done():
@@ -127,8 +127,8 @@ func (s *Server) accept(conn net.Conn, l *Listener) {
 func (s *Server) serve(session *Session) {
 	session.Log.Debug("connected")
 	err := session.guarded(s.ctx)
+	s.census.leave(session) // first: a client that hears the end may come back at once
 	_ = session.Client.Close()
-	s.census.leave(session)
 	session.closed(err)
 }
 

@@ -84,6 +84,9 @@ func (s *Session) run(ctx context.Context) error {
 	for tries := 1; ; tries++ {
 		s.setPhase("reading the client's commands")
 		credentials, err := d.ReadCredentials()
+		if err == nil {
+			err = s.Client.Flush() // earlier replies don't wait for the login
+		}
 		if err != nil {
 			return s.leave(d, err)
 		}

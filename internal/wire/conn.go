@@ -36,6 +36,9 @@ const (
 	firstBuffer = 4 << 10 // of a new connection
 	maxBuffer   = 64 << 10
 	maxSkipped  = 1 << 20 // of an overlong line, before it counts as a flood
+	// maxCollected bounds the replies to pipelined commands, which are longer
+	// than these: whoever doesn't read them isn't read from either.
+	maxCollected = 16 << 10
 )
 
 var firstBuffers = sync.Pool{New: func() any { return new([firstBuffer]byte) }}
@@ -92,6 +95,11 @@ func (c *Conn) SetLimit(t time.Time) { c.limit = t }
 // before the message, old programs send either. The slice is valid until the
 // next read. A line of more than max bytes is skipped and gives ErrTooLong.
 func (c *Conn) ReadLine(max int) ([]byte, error) {
+	if len(c.out) >= maxCollected {
+		if err := c.Flush(); err != nil {
+			return nil, err
+		}
+	}
 	deadline := c.deadline(c.ReadTimeout)
 	searched := 0
 	for {

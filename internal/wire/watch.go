@@ -32,9 +32,9 @@ func (c *Conn) Watch() {
 	}()
 }
 
-// Unwatch ends the watch. spoke tells that the peer has said something, which
-// the next read returns; err is what has ended the connection, if anything
-// has.
+// Unwatch ends the watch. spoke tells that the peer has said something, since
+// then or before, which the next read returns; err is what has ended the
+// connection, if anything has.
 func (c *Conn) Unwatch() (spoke bool, err error) {
 	w := c.watch
 	c.watch = nil
@@ -46,5 +46,5 @@ func (c *Conn) Unwatch() (spoke bool, err error) {
 	if errors.Is(w.err, os.ErrDeadlineExceeded) {
 		w.err = nil
 	}
-	return w.n > 0, c.readError(w.err)
+	return c.start != c.end, c.readError(w.err)
 }

@@ -61,7 +61,7 @@ func (d *dialogue) command() (*proxy.Credentials, error) {
 	d.tag = "*"
 	line, err := d.client.ReadLine(maxLine)
 	if errors.Is(err, wire.ErrTooLong) {
-		return nil, syntaxError("Command line too long")
+		return nil, errLine
 	}
 	if err != nil {
 		d.tag = ""
@@ -136,13 +136,8 @@ func (d *dialogue) logout(*parser) (*proxy.Credentials, error) {
 // id answers RFC 2971's ID. What the client says of itself is read, literals
 // and all, and forgotten.
 func (d *dialogue) id(p *parser) (*proxy.Credentials, error) {
-	for {
-		if err := p.list(); err != nil {
-			return nil, err
-		}
-		if len(p.rest) == 0 {
-			break
-		}
+	if err := p.passOver(); err != nil {
+		return nil, err
 	}
 	d.client.Printf(`* ID ("name" "oauthproxy")`)
 	return nil, d.ok("ID completed")

@@ -29,6 +29,7 @@ func (e syntaxError) Error() string { return string(e) }
 const (
 	errArguments = syntaxError("Wrong arguments")
 	errTooLarge  = syntaxError("Literal too large")
+	errLine      = syntaxError("Command line too long")
 )
 
 // errUnskippable means that a literal is under way that is too large to skip:
@@ -58,6 +59,7 @@ func (p *parser) end() error {
 	if len(bytes.TrimSpace(p.rest)) > 0 {
 		return errArguments
 	}
+	p.rest = nil
 	return nil
 }
 
@@ -113,6 +115,17 @@ func (p *parser) quoted() (string, error) {
 // literal takes a literal, which ends the line, and reads the line that
 // follows it.
 func (p *parser) literal() (string, error) {
+	text, err := p.readLiteral()
+	if err != nil {
+		return "", err
+	}
+	if strings.ContainsRune(text, 0) || len(p.rest) > 0 && p.rest[0] != ' ' {
+		return "", errArguments
+	}
+	return text, nil
+}
+
+func (p *parser) readLiteral() (string, error) {
 	size, waits, ok := announced(p.rest)
 	if !ok {
 		return "", errArguments
@@ -129,16 +142,9 @@ func (p *parser) literal() (string, error) {
 		return "", err
 	}
 	text := string(data)
-	if strings.ContainsRune(text, 0) {
-		err = errArguments
-	}
-	line, lineErr := p.conn.ReadLine(maxLine)
-	if lineErr != nil {
-		return "", lineErr
-	}
-	p.rest = line
-	if err == nil && len(line) > 0 && line[0] != ' ' {
-		err = errArguments
+	p.rest, err = p.conn.ReadLine(maxLine)
+	if errors.Is(err, wire.ErrTooLong) {
+		err = errLine
 	}
 	return text, err
 }
@@ -188,14 +194,19 @@ func announced(text []byte) (size int, waits, ok bool) {
 	return int(n), !plus, true
 }
 
-// list takes the rest of a line, and a literal if the line ends in one: as
-// much as is needed to pass over arguments that nobody reads.
-func (p *parser) list() error {
-	open := bytes.LastIndexByte(p.rest, '{')
-	if open >= 0 {
-		if _, _, ok := announced(p.rest[open:]); ok {
-			p.rest = p.rest[open:]
-			_, err := p.literal()
+// passOver takes the rest of the command, literals and all: arguments that
+// nobody reads.
+func (p *parser) passOver() error {
+	for {
+		open := bytes.LastIndexByte(p.rest, '{')
+		if open < 0 {
+			break
+		}
+		if _, _, ok := announced(p.rest[open:]); !ok {
+			break
+		}
+		p.rest = p.rest[open:]
+		if _, err := p.readLiteral(); err != nil {
 			return err
 		}
 	}

@@ -127,7 +127,7 @@ func (d *dialogue) tagged(up *wire.Conn, tag string) (response, error) {
 			return response{}, refusal(r)
 		case r.name == "CAPABILITY":
 			d.upstreamCaps = passedOn(r.text)
-		case r.name == "OK" && strings.HasPrefix(strings.ToUpper(r.text), "[ALERT]"):
+		case isAlert(r):
 			d.alerts = append(d.alerts, string(r.line))
 		}
 	}
@@ -162,6 +162,16 @@ func passedOn(list string) string {
 		}
 	}
 	return strings.Join(kept, " ")
+}
+
+// isAlert tells whether a status response is for a person's eyes (RFC 9051
+// section 7.1).
+func isAlert(r response) bool {
+	switch r.name {
+	case "OK", "NO", "BAD":
+		return strings.HasPrefix(strings.ToUpper(r.text), "[ALERT]")
+	}
+	return false
 }
 
 func isNotConnected(r response) bool {

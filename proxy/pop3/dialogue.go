@@ -19,7 +19,8 @@ const (
 	// maxLine bounds a line, which may carry a SASL response. RFC 2449
 	// section 4 allows 255 octets for other commands.
 	maxLine = 12288
-	// maxErrors is how many commands in a row may make no sense.
+	// maxErrors is how many commands in a row may be unknown or need a login
+	// first.
 	maxErrors = 10
 )
 

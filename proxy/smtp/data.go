@@ -62,7 +62,7 @@ func (s *stream) run() (reply, error) {
 	s.complete = true
 	s.up.ReadTimeout = verdictTimeout
 	defer func() { s.up.ReadTimeout = replyTimeout }()
-	return readReply(s.up)
+	return readVerdict(s.up)
 }
 
 var errUpstream = errors.New("the upstream takes no more")
@@ -102,14 +102,20 @@ func (s *stream) body() (last []byte, err error) {
 // stands; a yes to half a message is no verdict.
 func (s *stream) earlyVerdict() (reply, error) {
 	s.early = true
-	verdict, err := readReply(s.up)
-	if err != nil {
-		return reply{}, err
+	verdict, err := readVerdict(s.up)
+	if err == nil && verdict.positive() {
+		err = proxy.Fail(proxy.UpstreamProtocol, "reply before the end of the message: %s", proxy.Sanitize([]byte(verdict.lines[0])))
 	}
-	if verdict.code < 400 {
-		return reply{}, proxy.Fail(proxy.UpstreamProtocol, "reply before the end of the message: %s", proxy.Sanitize([]byte(verdict.lines[0])))
+	return verdict, err
+}
+
+// readVerdict reads a reply that is a yes or a no.
+func readVerdict(up *wire.Conn) (reply, error) {
+	verdict, err := readReply(up)
+	if err == nil && !verdict.positive() && verdict.code < 400 {
+		err = proxy.Fail(proxy.UpstreamProtocol, "reply to the message: %s", proxy.Sanitize([]byte(verdict.lines[0])))
 	}
-	return verdict, nil
+	return verdict, err
 }
 
 // endOfData ends a message (RFC 5321 section 4.1.1.4).

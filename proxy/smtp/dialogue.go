@@ -21,10 +21,13 @@ const (
 	// maxLine bounds a command line: RFC 4954 section 4.3 asks for 12,288
 	// octets, which is more than RFC 5321 and its extensions do.
 	maxLine = 12288
-	// maxErrors is how many commands in a row may make no sense.
+	// maxErrors is how many commands in a row may be unknown or need a login
+	// first.
 	maxErrors = 10
 	// commandTimeout is RFC 5321 section 4.5.3.2.7's.
 	commandTimeout = 5 * time.Minute
+	// farewell is how long a last word may take to get through.
+	farewell = time.Second
 )
 
 // Protocol is SMTP.
@@ -76,7 +79,7 @@ func (d *dialogue) Connect(ctx context.Context, open proxy.Open) error {
 		if err != nil {
 			return nil, err
 		}
-		return newUpstream(conn, d.offered), nil
+		return newUpstream(ctx, conn, d.offered), nil
 	}
 	if d.shown.ByAddress {
 		return nil
@@ -95,10 +98,8 @@ func (d *dialogue) Relay(ctx context.Context) error {
 	d.client.ReadTimeout = commandTimeout
 	defer d.pool.close()
 	defer d.tx.abort()
-	if d.firstMail != "" {
-		argument := d.firstMail
-		d.firstMail = ""
-		if err := d.mail(argument); err != nil {
+	if d.shown.ByAddress {
+		if err := d.mail(d.firstMail); err != nil {
 			return err
 		}
 	}
@@ -107,11 +108,11 @@ func (d *dialogue) Relay(ctx context.Context) error {
 		switch {
 		case err == nil:
 		case errors.Is(err, wire.ErrInterrupted):
-			d.client.Farewell(time.Second)
+			d.client.Farewell(farewell)
 			d.Refuse(&proxy.Failure{Kind: proxy.ShuttingDown})
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			d.client.Farewell(time.Second)
+			d.client.Farewell(farewell)
 			d.client.Printf("421 4.4.2 No command for %v (session %s)", commandTimeout, d.session.ID)
 			return err
 		default:

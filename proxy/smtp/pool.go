@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"oauthproxy/internal/wire"
+	"oauthproxy/proxy"
 )
 
 // upstream is an authenticated connection to Exchange, good for one
@@ -14,50 +15,80 @@ type upstream struct {
 	conn *wire.Conn
 	// pipelining tells that commands may be sent in one write (RFC 2920).
 	pipelining bool
-	// used tells that it has served a transaction: RSET comes first.
+	// used tells that a transaction has begun on it: RSET comes first.
 	used bool
+	// release unties it from the session's context.
+	release func() bool
 }
 
-func newUpstream(conn *wire.Conn, offered []string) *upstream {
+// newUpstream returns an upstream that doesn't outlive ctx.
+func newUpstream(ctx context.Context, conn *wire.Conn, offered []string) *upstream {
 	conn.ReadTimeout, conn.WriteTimeout = replyTimeout, replyTimeout
 	return &upstream{
 		conn:       conn,
+		release:    context.AfterFunc(ctx, conn.Abort),
 		pipelining: slices.ContainsFunc(offered, func(k string) bool { return strings.EqualFold(strings.TrimSpace(k), "PIPELINING") }),
 	}
 }
 
-// ask sends commands and returns their replies: in one write where the
-// upstream allows it.
+// begin begins a transaction and returns the replies to MAIL and to the
+// recipients. All goes in one write where the upstream allows it.
+func (u *upstream) begin(mail string, recipients []string) ([]reply, error) {
+	commands := append([]string{mail}, recipients...)
+	if !u.used {
+		u.used = true
+		return u.ask(commands...)
+	}
+	replies, err := u.ask(append([]string{"RSET"}, commands...)...)
+	if err == nil && !replies[0].positive() {
+		err = proxy.Fail(proxy.UpstreamProtocol, "reply to RSET: %s", proxy.Sanitize([]byte(replies[0].lines[0])))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return replies[1:], nil
+}
+
+// ask sends commands and returns their replies. 421 says that the upstream
+// closes (RFC 5321 section 3.8): it is the reply to the others too.
 func (u *upstream) ask(commands ...string) ([]reply, error) {
-	replies := make([]reply, 0, len(commands))
-	if !u.pipelining {
+	if u.pipelining {
 		for _, command := range commands {
 			u.conn.Printf("%s", command)
-			r, err := readReply(u.conn)
-			if err != nil {
-				return nil, err
-			}
-			replies = append(replies, r)
 		}
-		return replies, nil
 	}
+	replies := make([]reply, 0, len(commands))
 	for _, command := range commands {
-		u.conn.Printf("%s", command)
-	}
-	for range commands {
+		if !u.pipelining {
+			u.conn.Printf("%s", command)
+		}
 		r, err := readReply(u.conn)
+		if err == nil && r.code < 400 && !r.positive() && command != "DATA" {
+			err = proxy.Fail(proxy.UpstreamProtocol, "reply that asks for more: %s", proxy.Sanitize([]byte(r.lines[0])))
+		}
 		if err != nil {
 			return nil, err
 		}
 		replies = append(replies, r)
+		if r.code == 421 {
+			return append(replies, repeat(r, len(commands)-len(replies))...), nil
+		}
 	}
 	return replies, nil
 }
 
 // quit says goodbye without waiting for an answer.
 func (u *upstream) quit() {
+	u.conn.Farewell(farewell)
 	u.conn.Printf("QUIT")
 	_ = u.conn.Close()
+	u.release()
+}
+
+// abort closes at once.
+func (u *upstream) abort() {
+	u.conn.Abort()
+	u.release()
 }
 
 // pool hands out upstream connections for transactions. It keeps one, which
@@ -67,19 +98,29 @@ type pool struct {
 	kept *upstream
 }
 
-// lease returns a connection that is known to be alive, or opens one.
-func (p *pool) lease(ctx context.Context) (*upstream, error) {
+// lease returns the kept connection, if it is alive as far as is known, or
+// opens one.
+func (p *pool) lease(ctx context.Context) (up *upstream, kept bool, err error) {
+	if up = p.take(); up != nil {
+		return up, true, nil
+	}
+	up, err = p.open(ctx)
+	return up, false, err
+}
+
+// take returns the kept connection, or nil if there is none or the upstream has
+// said something: that it closes, or what belongs to nothing that was asked.
+func (p *pool) take() *upstream {
 	up := p.kept
 	p.kept = nil
 	if up == nil {
-		return p.open(ctx)
+		return nil
 	}
 	if spoke, err := up.conn.Unwatch(); spoke || err != nil {
-		// A server speaks between transactions to say that it closes.
-		up.conn.Abort()
-		return p.open(ctx)
+		up.abort()
+		return nil
 	}
-	return up, nil
+	return up
 }
 
 // keep takes a connection back that is ready for another transaction.
@@ -94,13 +135,7 @@ func (p *pool) keep(up *upstream) {
 
 // close ends what is kept.
 func (p *pool) close() {
-	if p.kept == nil {
-		return
+	if up := p.take(); up != nil {
+		up.quit()
 	}
-	if spoke, err := p.kept.conn.Unwatch(); spoke || err != nil {
-		p.kept.conn.Abort()
-	} else {
-		p.kept.quit()
-	}
-	p.kept = nil
 }

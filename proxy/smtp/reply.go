@@ -28,7 +28,6 @@ var statuses = map[proxy.Kind]status{
 
 // Refuse tells why the login is refused, or why the connection ends.
 func (d *dialogue) Refuse(f *proxy.Failure) {
-	d.firstMail = ""
 	codes := statuses[f.Kind]
 	code := codes.elsewhere
 	if d.authenticating {

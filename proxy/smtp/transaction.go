@@ -16,7 +16,7 @@ const maxBatch = 100
 // its verdict. It takes an upstream connection with the first recipient.
 type transaction struct {
 	mail     string    // the command, as it goes upstream; empty: none begun
-	refusal  *reply    // the upstream's no to MAIL
+	refusal  *reply    // the upstream's no to MAIL, or 421: the answer to all that follows
 	up       *upstream // leased
 	accepted int       // recipients
 }
@@ -24,7 +24,6 @@ type transaction struct {
 // reset ends the transaction and gives its connection back.
 func (t *transaction) reset(p *pool) {
 	if t.up != nil {
-		t.up.used = true
 		p.keep(t.up)
 	}
 	*t = transaction{}
@@ -34,7 +33,7 @@ func (t *transaction) reset(p *pool) {
 // on it any more.
 func (t *transaction) abort() {
 	if t.up != nil {
-		t.up.conn.Abort()
+		t.up.abort()
 	}
 	*t = transaction{}
 }
@@ -139,35 +138,28 @@ func (d *dialogue) askRecipients(batch []string) ([]reply, error) {
 	if d.tx.up != nil {
 		return d.tx.up.ask(batch...)
 	}
-	for {
-		up, err := d.pool.lease(d.ctx)
-		if err != nil {
-			return nil, err
-		}
-		kept := up.used
-		commands := append([]string{d.tx.mail}, batch...)
-		if kept {
-			commands = append([]string{"RSET"}, commands...)
-		}
-		replies, err := up.ask(commands...)
-		if kept && (err != nil || replies[0].code == 421) {
-			up.conn.Abort()
-			continue // the next one is fresh
-		}
-		if err != nil {
-			up.conn.Abort()
-			return nil, err
-		}
-		if kept {
-			replies = replies[1:]
-		}
-		d.tx.up = up
-		if mail := replies[0]; !mail.positive() {
-			d.tx.refusal = &mail
-			return repeat(mail, len(batch)), nil
-		}
-		return replies[1:], nil
+	up, kept, err := d.pool.lease(d.ctx)
+	if err != nil {
+		return nil, err
 	}
+	replies, err := up.begin(d.tx.mail, batch)
+	if kept && (err != nil || replies[0].code == 421) {
+		up.abort()
+		if up, err = d.pool.open(d.ctx); err != nil {
+			return nil, err
+		}
+		replies, err = up.begin(d.tx.mail, batch)
+	}
+	if err != nil {
+		up.abort()
+		return nil, err
+	}
+	d.tx.up = up
+	if mail := replies[0]; !mail.positive() {
+		d.tx.refusal = &mail
+		return repeat(mail, len(batch)), nil
+	}
+	return replies[1:], nil
 }
 
 func repeat(r reply, n int) []reply {
@@ -181,7 +173,7 @@ func repeat(r reply, n int) []reply {
 // dropIfClosing ends a transaction whose upstream has said that it closes.
 func (d *dialogue) dropIfClosing(r reply) {
 	if r.code == 421 && d.tx.up != nil {
-		d.tx.up.conn.Abort()
+		d.tx.up.abort()
 		d.tx.up = nil
 		refusal := r
 		d.tx.refusal = &refusal
@@ -215,6 +207,9 @@ func (d *dialogue) data(argument string) error {
 		return d.nonsense("501 5.5.4 DATA takes no argument")
 	case d.tx.mail == "":
 		return d.nonsense("503 5.5.1 MAIL comes first")
+	case d.tx.refusal != nil:
+		d.relayReply(*d.tx.refusal)
+		return nil
 	case d.tx.accepted == 0:
 		return d.nonsense("554 5.5.1 No valid recipients") // RFC 5321 section 3.3
 	}
@@ -223,13 +218,26 @@ func (d *dialogue) data(argument string) error {
 	if err != nil {
 		return d.failed(err, 1)
 	}
-	if replies[0].code != 354 {
-		d.relayReply(replies[0])
-		d.tx.reset(&d.pool)
+	switch r := replies[0]; {
+	case r.code == 354:
+		d.relayReply(r)
+		return d.message(started)
+	case r.code < 400:
+		return d.failed(proxy.Fail(proxy.UpstreamProtocol, "reply to DATA: %s", proxy.Sanitize([]byte(r.lines[0]))), 1)
+	default:
+		d.relayReply(r)
+		d.end(r)
 		return nil
 	}
-	d.relayReply(replies[0])
-	return d.message(started)
+}
+
+// end ends the transaction with the upstream's last word on it.
+func (d *dialogue) end(verdict reply) {
+	if verdict.code == 421 {
+		d.tx.abort()
+		return
+	}
+	d.tx.reset(&d.pool)
 }
 
 // message relays the message and its verdict.
@@ -259,10 +267,9 @@ func (d *dialogue) message(started time.Time) error {
 	}
 	d.relayReply(verdict)
 	log.Info("message relayed", "verdict", proxy.Sanitize([]byte(verdict.lines[0])))
-	if s.early || verdict.code == 421 {
+	if s.early {
 		d.tx.abort()
-	} else {
-		d.tx.reset(&d.pool)
 	}
+	d.end(verdict)
 	return nil
 }
