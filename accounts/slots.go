@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	maxHashings = 2  // at once; one takes 20 MB and a core
-	maxQueue    = 64 // attempts hashing or waiting to
+	maxHashings = 2   // at once; one takes 20 MB and a core
+	maxQueue    = 512 // attempts hashing or waiting to
 	// One client may hold half of the queue, so that it keeps nobody else out.
 	maxQueuePerClient = maxQueue / 2
 )

@@ -242,7 +242,7 @@ func TestBusyAndRemembered(t *testing.T) {
 		proceed := make(chan struct{})
 		d.matches = func(hash, string) bool { <-proceed; return false }
 		for i := range maxQueue {
-			go func() { _, _ = d.Verify(ctx, attempt("imap", "guess", "x", fmt.Sprintf("10.0.0.%d", i))) }()
+			go func() { _, _ = d.Verify(ctx, attempt("imap", "guess", "x", fmt.Sprintf("10.0.%d.%d", i/256, i%256))) }()
 		}
 		synctest.Wait()
 		if _, err := d.Verify(t.Context(), attempt("imap", "alice@contoso.com", "wrong", "127.0.0.1")); !errors.Is(err, ErrBusy) {

@@ -51,6 +51,8 @@ type Server struct {
 
 	ctx      context.Context // ends when sessions have to
 	cancel   context.CancelFunc
+	opening  context.Context // ends when no session may begin any more
+	stop     context.CancelFunc
 	sessions sync.WaitGroup
 	census   census
 }
@@ -58,6 +60,7 @@ type Server struct {
 // NewServer returns a Server that listens nowhere yet.
 func NewServer(o Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
+	opening, stop := context.WithCancel(ctx)
 	return &Server{
 		accounts:  o.Accounts,
 		upstreams: NewUpstreams(o.Tokens, o.UpstreamTLS),
@@ -66,6 +69,8 @@ func NewServer(o Options) *Server {
 		log:       o.Log,
 		ctx:       ctx,
 		cancel:    cancel,
+		opening:   opening,
+		stop:      stop,
 		census:    newCensus(o.Limits),
 	}
 }
@@ -155,6 +160,7 @@ func allowed(networks []netip.Prefix, address netip.Addr) bool {
 // connections close. The listeners have to be closed before.
 func (s *Server) Shutdown(ctx context.Context) {
 	s.census.stop()
+	s.stop()
 	done := make(chan struct{})
 	go func() {
 		s.sessions.Wait()
@@ -166,6 +172,14 @@ func (s *Server) Shutdown(ctx context.Context) {
 	}
 	s.cancel()
 	<-done
+}
+
+// untilStop returns a context that ends when the server begins to stop: what
+// isn't open by then isn't needed.
+func (s *Server) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	release := context.AfterFunc(s.opening, cancel)
+	return ctx, func() { release(); cancel() }
 }
 
 func (s *Server) stopping() bool { return s.census.stopped() }

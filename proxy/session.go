@@ -25,6 +25,9 @@ const (
 	loginTimeout   = 5 * time.Minute
 	tlsTimeout     = 20 * time.Second
 	replyTimeout   = 20 * time.Second
+	// MaxCommands bounds what a client may say before it logs in, or between
+	// two tries: a program that only asks is of no use to anybody.
+	MaxCommands = 100
 	// autoWait is how long a TLSAuto listener waits for a TLS handshake to
 	// begin before it greets in clear.
 	autoWait = 500 * time.Millisecond
@@ -151,12 +154,16 @@ func (s *Session) NeedsTLS() bool {
 // leave ends a session that has not logged in: a client that is told to go,
 // because we stop or a newer one needs its place, hears why.
 func (s *Session) leave(d Dialogue, err error) error {
-	if !errors.Is(err, wire.ErrInterrupted) {
+	var failure *Failure
+	switch {
+	case errors.Is(err, wire.ErrFlood):
+		failure = &Failure{Kind: TooManyAttempts, Text: "a line without end"}
+	case !errors.Is(err, wire.ErrInterrupted):
 		return err
-	}
-	failure := &Failure{Kind: Busy}
-	if s.server.stopping() {
-		failure.Kind = ShuttingDown
+	case s.server.stopping():
+		failure = &Failure{Kind: ShuttingDown}
+	default:
+		failure = &Failure{Kind: Busy}
 	}
 	s.Client.Farewell(time.Second)
 	d.Refuse(failure)
@@ -176,7 +183,13 @@ func (s *Session) logIn(ctx context.Context, d Dialogue, c Credentials, tries in
 		return failure
 	}
 	open := func(ctx context.Context) (*wire.Conn, error) {
-		return s.server.upstreams.open(ctx, s, d)
+		ctx, cancel := s.server.untilStop(ctx)
+		defer cancel()
+		conn, err := s.server.upstreams.open(ctx, s, d)
+		if err != nil && s.server.stopping() {
+			return nil, &Failure{Kind: ShuttingDown, Cause: err}
+		}
+		return conn, err
 	}
 	if err := d.Connect(ctx, open); err != nil {
 		s.server.dismiss(s)
@@ -192,7 +205,7 @@ func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
 	grant, err := s.grant(ctx, c)
 	switch {
 	case errors.Is(err, accounts.ErrBusy):
-		return &Failure{Kind: Busy, Cause: err}
+		return &Failure{Kind: Busy, Text: "too many logins at once, try again in a moment", Cause: err}
 	case errors.Is(err, accounts.ErrRefused):
 		return &Failure{Kind: BadCredentials, Cause: err}
 	case err != nil:

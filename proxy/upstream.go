@@ -110,6 +110,7 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 	}
 	s.setPhase("logging in to the upstream")
 	release := u.bind(ctx, conn)
+	conn.Hide(got.token)
 	err = p.LogIn(conn, s.route.User, got.token)
 	release()
 	if err == nil && ctx.Err() != nil {
@@ -119,6 +120,7 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 		conn.Abort()
 		return nil, got.token, u.failure(ctx, err)
 	}
+	conn.Unhide()
 	conn.SetLimit(time.Time{})
 	return conn, got.token, nil
 }

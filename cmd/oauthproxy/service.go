@@ -245,7 +245,11 @@ func (t tokenSource) AccessToken(ctx context.Context, account string) (wire.Secr
 	}
 	failure := &proxy.Failure{Kind: proxy.TokenUnavailable, Cause: err}
 	if e, ok := errors.AsType[*tokens.Error](err); ok {
-		failure.Text = proxy.Sanitize([]byte(e.Text))
+		if e.AADSTS != 0 {
+			// Other texts name files and hosts, which are nobody's business
+			// but the log's.
+			failure.Text = proxy.Sanitize([]byte(e.Text))
+		}
 		if e.Class == tokens.PersonNeeded {
 			failure.Kind = proxy.SignInRequired
 		}

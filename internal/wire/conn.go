@@ -38,7 +38,7 @@ const (
 	maxSkipped  = 1 << 20 // of an overlong line, before it counts as a flood
 	// maxCollected bounds the replies to pipelined commands, which are longer
 	// than these: whoever doesn't read them isn't read from either.
-	maxCollected = 16 << 10
+	maxCollected = 4 << 10
 )
 
 var firstBuffers = sync.Pool{New: func() any { return new([firstBuffer]byte) }}
@@ -65,6 +65,7 @@ type Conn struct {
 	interrupted atomic.Bool
 	shielded    bool
 	watch       *watch
+	told        []string // secrets that the peer has been told
 }
 
 // New returns a Conn over c.
@@ -110,7 +111,7 @@ func (c *Conn) ReadLine(max int) ([]byte, error) {
 			if len(line) > max {
 				return nil, ErrTooLong
 			}
-			return line, nil
+			return c.hide(line), nil
 		}
 		searched = c.end - c.start
 		if searched > max+1 {
@@ -153,6 +154,21 @@ func (c *Conn) ReadFull(n int) ([]byte, error) {
 	data := c.buf[c.start : c.start+n]
 	c.start += n
 	return data, nil
+}
+
+// Discard passes over exactly n bytes, as they come, in the buffer there is.
+func (c *Conn) Discard(n int) error {
+	deadline := c.deadline(c.ReadTimeout)
+	for {
+		taken := min(n, c.end-c.start)
+		c.start += taken
+		if n -= taken; n == 0 {
+			return nil
+		}
+		if err := c.fill(deadline); err != nil {
+			return err
+		}
+	}
 }
 
 // Read returns what has been read ahead, or else reads from the connection

@@ -67,7 +67,7 @@ func TestReadLineFlood(t *testing.T) {
 
 func FuzzReadLine(f *testing.F) {
 	f.Add([]byte("EHLO laptop\r\nAUTH PLAIN\n\r\r\n"), []byte{3, 0})
-	f.Add(bytes.Repeat([]byte("0123456789"), 1000), []byte{255})
+	f.Add([]byte("far too long a line for this test, and another\n\n"), []byte{255})
 	f.Add([]byte("0123456789012345678\r\n01234567890123456789\r\n012345678901234567890\r\n"), []byte{19})
 	f.Fuzz(func(t *testing.T, text, sizes []byte) {
 		const max = 20

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 )
@@ -26,6 +27,32 @@ func (c *Conn) PrintSecret(s Secret) {
 	c.trace(Said, []byte(hidden))
 	c.out = append(c.out, s.Reveal()...)
 	c.out = append(c.out, '\r', '\n')
+	c.Hide(s)
+}
+
+// Hide cuts lines of the peer that repeat a piece of s, as some servers repeat
+// what they don't understand: the rest reads ***.
+func (c *Conn) Hide(s Secret) { c.told = append(c.told, s.Reveal()) }
+
+// Unhide forgets what Hide and PrintSecret have been given, once the peer has
+// understood it.
+func (c *Conn) Unhide() { c.told = nil }
+
+// hide returns line without what it repeats of the secrets told.
+func (c *Conn) hide(line []byte) []byte {
+	const piece = 16
+	from := len(line)
+	for _, secret := range c.told {
+		for i := 0; i+piece <= len(secret); i += piece / 2 {
+			if at := bytes.Index(line[:from], []byte(secret[i:i+piece])); at >= 0 {
+				from = max(0, at-piece/2)
+			}
+		}
+	}
+	if from == len(line) {
+		return line
+	}
+	return append(bytes.Clone(line[:from]), hidden...)
 }
 
 // Write sends p at once, behind whatever has been collected: the message of a

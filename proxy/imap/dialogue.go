@@ -42,7 +42,7 @@ type dialogue struct {
 
 // ReadCredentials answers commands until one of them logs in.
 func (d *dialogue) ReadCredentials() (proxy.Credentials, error) {
-	for {
+	for range proxy.MaxCommands {
 		credentials, err := d.command()
 		if syntax, ok := errors.AsType[syntaxError](err); ok {
 			err = d.bad(string(syntax))
@@ -54,6 +54,8 @@ func (d *dialogue) ReadCredentials() (proxy.Credentials, error) {
 			return *credentials, nil
 		}
 	}
+	d.client.Printf("* BYE Too many commands before a login")
+	return proxy.Credentials{}, io.EOF
 }
 
 // command reads and answers one command.
@@ -84,11 +86,13 @@ func (d *dialogue) dispatch(p *parser) (*proxy.Credentials, error) {
 	if !isTag(tag) {
 		return nil, syntaxError("A command begins with a tag")
 	}
-	d.tag = tag
 	name := strings.ToUpper(p.word())
 	if name == "" {
+		// What stands there may be a password that came after a refusal:
+		// it is neither repeated nor traced.
 		return nil, syntaxError("A command is missing behind the tag")
 	}
+	d.tag = tag
 	c, known := commands[name]
 	switch {
 	case later[name]:
@@ -97,7 +101,7 @@ func (d *dialogue) dispatch(p *parser) (*proxy.Credentials, error) {
 	case !known:
 		return nil, syntaxError("Unknown command")
 	}
-	d.client.TraceHeard(tag + " " + name + " ...")
+	d.client.TraceHeard(name + " ...")
 	if !c.inClear && d.session.NeedsTLS() {
 		if err := p.skip(); err != nil {
 			return nil, d.unskippable(err)

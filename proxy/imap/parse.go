@@ -165,7 +165,7 @@ func (p *parser) skip() error {
 		if skipped += size; size > maxSkipped || skipped > maxSkipped {
 			return errUnskippable
 		}
-		if _, err := p.conn.ReadFull(size); err != nil {
+		if err := p.conn.Discard(size); err != nil {
 			return err
 		}
 		line, err := p.conn.ReadLine(maxLine)

@@ -60,12 +60,15 @@ func (d *dialogue) LogIn(up *wire.Conn, user string, token wire.Secret) error {
 	d.alerts, d.upstreamCaps = nil, ""
 	blob, err := sasl.XOAUTH2(user, token)
 	if err != nil {
-		return &proxy.Failure{Kind: proxy.Internal, Cause: err}
+		return &proxy.Failure{Kind: proxy.TokenUnavailable, Cause: err}
 	}
 	up.Printf("P1 AUTHENTICATE XOAUTH2")
 	r, err := d.tagged(up, "P1")
 	if err != nil {
 		return err
+	}
+	if r.name == "OK" {
+		return nonsense("yes before the token was sent", r)
 	}
 	if r.tag == "+" {
 		up.PrintSecret(blob)

@@ -45,7 +45,7 @@ type dialogue struct {
 
 // ReadCredentials answers commands until one of them logs in.
 func (d *dialogue) ReadCredentials() (proxy.Credentials, error) {
-	for {
+	for range proxy.MaxCommands {
 		credentials, err := d.command()
 		if err != nil {
 			return proxy.Credentials{}, err
@@ -54,6 +54,8 @@ func (d *dialogue) ReadCredentials() (proxy.Credentials, error) {
 			return *credentials, nil
 		}
 	}
+	d.client.Printf("-ERR too many commands before a login")
+	return proxy.Credentials{}, io.EOF
 }
 
 // command reads and answers one command.

@@ -42,12 +42,15 @@ func (d *dialogue) Prepare(up *wire.Conn, startTLS func() error) error {
 func (d *dialogue) LogIn(up *wire.Conn, user string, token wire.Secret) error {
 	blob, err := sasl.XOAUTH2(user, token)
 	if err != nil {
-		return &proxy.Failure{Kind: proxy.Internal, Cause: err}
+		return &proxy.Failure{Kind: proxy.TokenUnavailable, Cause: err}
 	}
 	up.Printf("AUTH XOAUTH2")
 	reply, err := read(up)
 	if err != nil {
 		return err
+	}
+	if isPositive(reply) {
+		return proxy.Fail(proxy.UpstreamProtocol, "a yes before the token was sent: %s", proxy.Sanitize(reply))
 	}
 	if isContinuation(reply) {
 		up.PrintSecret(blob)

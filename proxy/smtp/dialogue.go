@@ -60,7 +60,7 @@ type dialogue struct {
 // ReadCredentials answers commands until one of them logs in.
 func (d *dialogue) ReadCredentials() (proxy.Credentials, error) {
 	d.shown = nil
-	for {
+	for range proxy.MaxCommands {
 		if err := d.command(); err != nil {
 			return proxy.Credentials{}, err
 		}
@@ -68,6 +68,8 @@ func (d *dialogue) ReadCredentials() (proxy.Credentials, error) {
 			return *d.shown, nil
 		}
 	}
+	d.client.Printf("421 4.7.0 Too many commands before a login (session %s)", d.session.ID)
+	return proxy.Credentials{}, io.EOF
 }
 
 // Connect opens an upstream connection for a client that has authenticated, so

@@ -29,8 +29,8 @@ func parsePath(argument, keyword string) (p path, ok bool) {
 			return path{}, false
 		}
 	} else {
-		p.address, rest, _ = cutAt(rest, " \t")
-		if p.address == "" || strings.ContainsAny(p.address, "<>") {
+		p.address, rest, ok = cutAt(rest+" ", " \t")
+		if !ok || p.address == "" || strings.ContainsAny(p.address, "<>") {
 			return path{}, false
 		}
 	}
@@ -47,7 +47,9 @@ func cutAt(s, characters string) (before, after string, found bool) {
 		switch c := s[i]; {
 		case c == '\\' && quoted:
 			i++
-		case c == '"':
+		case c == '"' && (quoted || i == 0 || s[i-1] == ':'):
+			// A quoted string is the whole of a local part, which stands
+			// first or behind a source route.
 			quoted = !quoted
 		case !quoted && strings.IndexByte(characters, c) >= 0:
 			return s[:i], s[i+1:], true

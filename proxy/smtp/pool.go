@@ -23,7 +23,7 @@ type upstream struct {
 
 // newUpstream returns an upstream that doesn't outlive ctx.
 func newUpstream(ctx context.Context, conn *wire.Conn, offered []string) *upstream {
-	conn.ReadTimeout, conn.WriteTimeout = replyTimeout, replyTimeout
+	conn.ReadTimeout, conn.WriteTimeout = replyTimeout, blockTimeout
 	return &upstream{
 		conn:       conn,
 		release:    context.AfterFunc(ctx, conn.Abort),
@@ -52,6 +52,15 @@ func (u *upstream) begin(mail string, recipients []string) ([]reply, error) {
 // ask sends commands and returns their replies. 421 says that the upstream
 // closes (RFC 5321 section 3.8): it is the reply to the others too.
 func (u *upstream) ask(commands ...string) ([]reply, error) {
+	if u.conn.HasLine() {
+		// It may say that it closes; anything else would be taken for the
+		// reply to the next command.
+		r, err := readReply(u.conn)
+		if err == nil && r.code != 421 {
+			err = proxy.Fail(proxy.UpstreamProtocol, "a reply to no command: %s", proxy.Sanitize([]byte(r.lines[0])))
+		}
+		return repeat(r, len(commands)), err
+	}
 	if u.pipelining {
 		for _, command := range commands {
 			u.conn.Printf("%s", command)

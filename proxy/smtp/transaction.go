@@ -15,10 +15,11 @@ const maxBatch = 100
 // transaction is a mail transaction (RFC 5321 section 3.3) between MAIL and
 // its verdict. It takes an upstream connection with the first recipient.
 type transaction struct {
-	mail     string    // the command, as it goes upstream; empty: none begun
-	refusal  *reply    // the upstream's no to MAIL, or 421: the answer to all that follows
-	up       *upstream // leased
-	accepted int       // recipients
+	mail     string         // the command, as it goes upstream; empty: none begun
+	refusal  *reply         // the upstream's no to MAIL, or 421: the answer to all that follows
+	failure  *proxy.Failure // why the upstream can't be asked any more: likewise
+	up       *upstream      // leased
+	accepted int            // recipients
 }
 
 // reset ends the transaction and gives its connection back.
@@ -42,7 +43,7 @@ func (t *transaction) abort() {
 // allows it): the upstream hears of it with the first recipient, whose answer
 // then is the upstream's refusal, if it refuses.
 func (d *dialogue) mail(argument string) error {
-	if d.tx.mail != "" {
+	if d.tx.mail != "" && d.tx.failure == nil {
 		return d.nonsense("503 5.5.1 A transaction has begun already")
 	}
 	p, ok := parsePath(argument, "FROM")
@@ -52,7 +53,7 @@ func (d *dialogue) mail(argument string) error {
 	if d.session.Device {
 		p = p.withDomain(d.domain())
 	}
-	d.tx.mail = "MAIL FROM:" + p.String()
+	d.tx = transaction{mail: "MAIL FROM:" + p.String()}
 	d.client.Printf("250 2.1.0 Sender OK")
 	return nil
 }
@@ -110,10 +111,7 @@ func (d *dialogue) recipient(argument string) (command string, ok bool) {
 
 // recipients sends a batch upstream and relays the replies.
 func (d *dialogue) recipients(batch []string) error {
-	if d.tx.refusal != nil {
-		for range batch {
-			d.relayReply(*d.tx.refusal)
-		}
+	if d.answered(len(batch)) {
 		return nil
 	}
 	replies, err := d.askRecipients(batch)
@@ -128,6 +126,24 @@ func (d *dialogue) recipients(batch []string) error {
 	}
 	d.dropIfClosing(replies[len(replies)-1])
 	return nil
+}
+
+// answered gives n commands of a transaction that has come to nothing the
+// answer that it has had.
+func (d *dialogue) answered(n int) bool {
+	switch {
+	case d.tx.failure != nil:
+		for range n {
+			d.Refuse(d.tx.failure)
+		}
+	case d.tx.refusal != nil:
+		for range n {
+			d.relayReply(*d.tx.refusal)
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 // askRecipients returns the upstream's replies to the batch. The first batch
@@ -181,10 +197,14 @@ func (d *dialogue) dropIfClosing(r reply) {
 }
 
 // failed answers n commands whose upstream could not be reached or has gone:
-// temporarily, as nothing has been delivered. The transaction is over.
+// temporarily, as nothing has been delivered. Until the client resets it, what
+// it still says of this transaction has the same answer: 503 would be a
+// permanent no to recipients that Exchange was never asked about.
 func (d *dialogue) failed(err error, n int) error {
 	f := d.lost(err)
+	mail := d.tx.mail
 	d.tx.abort()
+	d.tx.mail, d.tx.failure = mail, f
 	d.session.Log.Warn("transaction refused", "account", d.session.Account, "reason", f.Kind.String(), "cause", f.Cause)
 	for range n {
 		d.Refuse(f)
@@ -207,8 +227,7 @@ func (d *dialogue) data(argument string) error {
 		return d.nonsense("501 5.5.4 DATA takes no argument")
 	case d.tx.mail == "":
 		return d.nonsense("503 5.5.1 MAIL comes first")
-	case d.tx.refusal != nil:
-		d.relayReply(*d.tx.refusal)
+	case d.answered(1):
 		return nil
 	case d.tx.accepted == 0:
 		return d.nonsense("554 5.5.1 No valid recipients") // RFC 5321 section 3.3
@@ -263,7 +282,9 @@ func (d *dialogue) message(started time.Time) error {
 			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
 		}
 		log.Warn("upstream lost", "cause", err)
-		return d.failed(err, 1)
+		err = d.failed(err, 1)
+		d.tx = transaction{} // the message has had its answer
+		return err
 	}
 	d.relayReply(verdict)
 	log.Info("message relayed", "verdict", proxy.Sanitize([]byte(verdict.lines[0])))

@@ -17,8 +17,11 @@ const (
 	// maxReplyLines bounds a reply.
 	maxReplyLines = 128
 
-	// Timeouts of RFC 5321 section 4.5.3.2, the longest of each kind.
-	replyTimeout   = 5 * time.Minute
+	// replyTimeout is for a reply before the message. RFC 5321 section
+	// 4.5.3.2 allows minutes, but nothing has been promised yet, and a
+	// client that hears a temporary refusal in time tries again.
+	replyTimeout = 25 * time.Second
+	// verdictTimeout is for the reply to the message (section 4.5.3.2.6).
 	verdictTimeout = 10 * time.Minute
 )
 
@@ -129,12 +132,15 @@ func (d *dialogue) LogIn(up *wire.Conn, user string, token wire.Secret) error {
 	}
 	blob, err := sasl.XOAUTH2(user, token)
 	if err != nil {
-		return &proxy.Failure{Kind: proxy.Internal, Cause: err}
+		return &proxy.Failure{Kind: proxy.TokenUnavailable, Cause: err}
 	}
 	up.Printf("AUTH XOAUTH2")
 	r, err := readReply(up)
 	if err != nil {
 		return err
+	}
+	if r.positive() {
+		return proxy.Fail(proxy.UpstreamProtocol, "a yes before the token was sent: %s", proxy.Sanitize([]byte(r.lines[0])))
 	}
 	if r.code == 334 {
 		up.PrintSecret(blob)
@@ -171,6 +177,8 @@ func refusal(what string, r reply, kind proxy.Kind) *proxy.Failure {
 	switch {
 	case r.code < 400:
 		f.Kind = proxy.UpstreamProtocol
+	case r.code < 500:
+		f.Text = "Exchange is busy, try again later"
 	case strings.Contains(text, "SmtpClientAuthentication is disabled"):
 		f.Text = "SMTP is switched off in Exchange for this mailbox: the administrator can allow it"
 	case strings.Contains(text, "5.7.139"):

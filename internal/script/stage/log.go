@@ -27,8 +27,8 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
-// check finds in every log what must be in none.
-func (l *Log) check(t testing.TB) {
+// Check finds what must be in no log: a panic, a piece of a secret.
+func (l *Log) Check(t testing.TB) {
 	t.Helper()
 	log := l.String()
 	if strings.Contains(log, "please report it") {

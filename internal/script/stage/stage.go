@@ -7,11 +7,15 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"oauthproxy/accounts"
 	"oauthproxy/proxy"
@@ -29,7 +33,11 @@ import (
 //	fresh token: none (the one refused is all there is)
 //	login by address: yes
 //	sessions, sessions per address, sessions per login: their limits
+//	log: debug (default) or error
 type Options map[string]string
+
+// Patience is how long a test waits for what should happen at once.
+const Patience = 30 * time.Second
 
 // HostName is how the proxy introduces itself.
 const HostName = "proxy.example"
@@ -80,7 +88,7 @@ func New(t testing.TB, protocol proxy.Protocol, o Options) *Stage {
 			SessionsPerAddress: number(t, o["sessions per address"]),
 			SessionsPerLogin:   number(t, o["sessions per login"]),
 		},
-		Log: slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: level(o["log"])})),
 	})
 	s.About = &proxy.Listener{
 		Protocol:    protocol,
@@ -95,6 +103,13 @@ func New(t testing.TB, protocol proxy.Protocol, o Options) *Stage {
 	s.running.Go(func() { _ = s.Server.Serve(s.Listener, s.About) })
 	t.Cleanup(func() { s.takeDown(t) })
 	return s
+}
+
+func level(name string) slog.Level {
+	if name == "error" {
+		return slog.LevelError
+	}
+	return slog.LevelDebug
 }
 
 func number(t testing.TB, text string) int {
@@ -146,7 +161,7 @@ func (s *Stage) takeDown(t testing.TB) {
 		_ = s.Upstream.Close()
 	}
 	s.running.Wait()
-	s.Log.check(t)
+	s.Log.Check(t)
 	if t.Failed() {
 		t.Logf("the proxy's log:\n%s", s.Log)
 	}
@@ -178,6 +193,32 @@ func (s *Stage) Dial(t testing.TB) *net.TCPConn {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
+}
+
+// Converse says a text as a client that has no more to say, and returns what it
+// hears until the proxy ends the session.
+func (s *Stage) Converse(t testing.TB, text []byte) string {
+	t.Helper()
+	conn, err := net.DialTCP("tcp", nil, s.Listener.Addr().(*net.TCPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		_, _ = conn.Write(text) // fails when the proxy ends the session first
+		_ = conn.CloseWrite()
+	}()
+	heard, err := io.ReadAll(conn)
+	<-said
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the session doesn't end; heard %q", heard)
+	}
+	return string(heard)
 }
 
 // PlayUpstream lets serve play the upstream, over TLS, for each connection
