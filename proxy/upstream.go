@@ -17,7 +17,7 @@ const (
 	// our answer: mail programs wait about a minute at the most.
 	openTimeout = 25 * time.Second
 	dialTimeout = 10 * time.Second
-	// refusalMemory is how long a refusal, or a silence of openTimeout, is
+	// refusalMemory is how long a refusal, or one that silence led to, is
 	// given again without asking, so that forty retrying scanners don't
 	// become forty attempts.
 	refusalMemory = 10 * time.Second
@@ -27,7 +27,8 @@ const (
 type Upstreams struct {
 	tokens Tokens
 	// tls is the client's side of TLS; the server's name is added.
-	tls *tls.Config
+	tls  *tls.Config
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu       sync.Mutex
 	refusals map[refusalKey]refusal
@@ -46,7 +47,8 @@ func NewUpstreams(tokens Tokens, config *tls.Config) *Upstreams {
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 	// Resumption saves most of a handshake's work on both sides.
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
-	return &Upstreams{tokens: tokens, tls: config, refusals: make(map[refusalKey]refusal)}
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}
+	return &Upstreams{tokens: tokens, tls: config, dial: dialer.DialContext, refusals: make(map[refusalKey]refusal)}
 }
 
 // open returns an authenticated connection to an account's mailbox. Where
@@ -66,7 +68,7 @@ func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Con
 	}
 	if err != nil {
 		f := AsFailure(err)
-		if f.Kind == UpstreamRefused || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if f.Kind == UpstreamRefused || isTimeout(ctx, f) {
 			u.remember(key, f)
 		}
 		return nil, f
@@ -127,11 +129,7 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 
 // connect dials and comes to TLS, verified, before anything else is said.
 func (u *Upstreams) connect(ctx context.Context, s *Session, p Upstream) (*wire.Conn, error) {
-	dialer := net.Dialer{
-		Timeout:         dialTimeout,
-		KeepAliveConfig: keepAlive,
-	}
-	tcp, err := dialer.DialContext(ctx, "tcp", s.route.Address)
+	tcp, err := u.dial(ctx, "tcp", s.route.Address)
 	if err != nil {
 		return nil, &Failure{Kind: UpstreamUnreachable, Cause: err}
 	}
@@ -188,13 +186,20 @@ func (u *Upstreams) failure(ctx context.Context, err error) *Failure {
 	if f, ok := errors.AsType[*Failure](err); ok {
 		return f
 	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if isTimeout(ctx, err) {
 		return Fail(UpstreamUnreachable, "no answer within %v: %w", openTimeout, err)
 	}
 	if errors.Is(err, wire.ErrTooLong) || errors.Is(err, wire.ErrFlood) {
 		return &Failure{Kind: UpstreamProtocol, Cause: err}
 	}
 	return Fail(UpstreamUnreachable, "the upstream connection ended before the login did: %w", err)
+}
+
+// isTimeout tells whether err comes of a wait that was too long. The deadlines
+// of ctx and of its connection are the same; either may be the first.
+func isTimeout(ctx context.Context, err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout() || errors.Is(ctx.Err(), context.DeadlineExceeded)
 }
 
 func tlsFailure(host string, err error) *Failure {

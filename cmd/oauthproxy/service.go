@@ -151,7 +151,14 @@ func describe(l config.Listener) (*proxy.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the certificate of the %s listener %s: %w", l.Protocol, l.Address, err)
 	}
-	about.Certificate = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	about.Certificate = &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		MinVersion:   tls.VersionTLS12,
+		// A TLS 1.3 ticket that follows the handshake of STARTTLS hangs
+		// libesmtp and imaplib2 (offlineimap), before Postfix and Dovecot
+		// too (measured 2026-11-22).
+		SessionTicketsDisabled: true,
+	}
 	return about, nil
 }
 

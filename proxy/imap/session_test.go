@@ -52,3 +52,25 @@ func FuzzSession(f *testing.F) {
 		s.Log.Check(t)
 	})
 }
+
+// A line that is too long is refused, and the session goes on; so it does
+// after the literals of a refused command.
+func TestLongLines(t *testing.T) {
+	s := stage.New(t, Protocol{}, nil)
+	long := strings.Repeat("x", maxLine+1)
+	heard := s.Converse(t, []byte("a NOOP "+long+"\r\n"+
+		"b AUTHENTICATE PLAIN\r\n"+long+"\r\n"+
+		"c LOGIN {1+}\r\nx"+long+"\r\n"+
+		"d SELECT {60000+}\r\n"+strings.Repeat("y\r\n", 20_000)+"\r\n"+
+		"e LOGOUT\r\n"))
+	want := []string{"* OK ", "* BAD Command line too long", "+ ", "b BAD ", "c BAD Command line too long", "d BAD Log in first", "* BYE ", "e OK "}
+	lines := strings.Split(strings.TrimSuffix(heard, "\r\n"), "\r\n")
+	if len(lines) != len(want) {
+		t.Fatalf("the client hears %q", lines)
+	}
+	for i, line := range lines {
+		if !strings.HasPrefix(line, want[i]) {
+			t.Errorf("response %d is %q, want %s", i, line, want[i])
+		}
+	}
+}

@@ -118,9 +118,6 @@ func readVerdict(up *wire.Conn) (reply, error) {
 	return verdict, err
 }
 
-// endOfData ends a message (RFC 5321 section 4.1.1.4).
-var endOfData = []byte("\r\n.\r\n")
-
 // overlap is how much of an end of data may stand in the block before.
 const overlap = 4
 

@@ -132,7 +132,9 @@ func (d *dialogue) command() error {
 	if err != nil {
 		return err
 	}
-	word, argument, _ := strings.Cut(string(line), " ")
+	// Trailing blanks don't matter, nor does the second CR that some
+	// programs send.
+	word, argument, _ := strings.Cut(strings.TrimRight(string(line), " \t\r"), " ")
 	verb := strings.ToUpper(word)
 	c, known := commands[verb]
 	switch {
@@ -152,7 +154,7 @@ func (d *dialogue) command() error {
 		return d.stranger(verb, argument)
 	}
 	d.errors = 0
-	return c.run(d, strings.TrimRight(argument, " \t"))
+	return c.run(d, argument)
 }
 
 // stranger answers what needs a login from a client that has none: unless its

@@ -24,7 +24,7 @@ func parsePath(argument, keyword string) (p path, ok bool) {
 	}
 	rest = strings.TrimLeft(rest, " \t")
 	if bracketed, found := strings.CutPrefix(rest, "<"); found {
-		p.address, rest, ok = cutAt(bracketed, ">")
+		p.address, rest, ok = cutAt(strings.TrimLeft(bracketed, " \t"), ">")
 		if !ok || rest != "" && rest[0] != ' ' && rest[0] != '\t' {
 			return path{}, false
 		}

@@ -3,6 +3,7 @@ package smtp
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -82,7 +83,7 @@ func (d *dialogue) rcpt(argument string) error {
 			break
 		}
 		d.client.TraceHeard(string(line))
-		next, ok := d.recipient(strings.TrimRight(string(line[len("RCPT "):]), " \t"))
+		next, ok := d.recipient(strings.TrimRight(string(line[len("RCPT "):]), " \t\r"))
 		if !ok {
 			broken = true
 			break
@@ -159,7 +160,7 @@ func (d *dialogue) askRecipients(batch []string) ([]reply, error) {
 		return nil, err
 	}
 	replies, err := up.begin(d.tx.mail, batch)
-	if kept && (err != nil || replies[0].code == 421) {
+	if kept && isStale(replies, err) {
 		up.abort()
 		if up, err = d.pool.open(d.ctx); err != nil {
 			return nil, err
@@ -176,6 +177,15 @@ func (d *dialogue) askRecipients(batch []string) ([]reply, error) {
 		return repeat(mail, len(batch)), nil
 	}
 	return replies[1:], nil
+}
+
+// isStale tells whether a kept connection has turned out to be dead. One that
+// is merely silent has used up the client's patience.
+func isStale(replies []reply, err error) bool {
+	if err != nil {
+		return !errors.Is(err, os.ErrDeadlineExceeded)
+	}
+	return replies[0].code == 421
 }
 
 func repeat(r reply, n int) []reply {
@@ -217,7 +227,11 @@ func (d *dialogue) lost(err error) *proxy.Failure {
 	if f, ok := errors.AsType[*proxy.Failure](err); ok {
 		return f
 	}
-	return &proxy.Failure{Kind: proxy.UpstreamUnreachable, Lost: true, Text: "the mail server closed the connection, try again", Cause: err}
+	f := &proxy.Failure{Kind: proxy.UpstreamUnreachable, Lost: true, Text: "the mail server closed the connection, try again", Cause: err}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		f.Text = "the mail server doesn't answer, try again later"
+	}
+	return f
 }
 
 // data sends the message.

@@ -3,6 +3,7 @@ package evidence
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -17,18 +18,19 @@ import (
 // patience bounds each test: nothing in them takes time.
 const patience = 30 * time.Second
 
-// upstream is a mail server that takes everything, byte by byte, and notes it.
+// upstream is a mail server that takes everything as it comes.
 type upstream struct {
 	address     string
 	refusesData bool
 
-	mu       sync.Mutex
-	commands []string
-	messages [][]byte // with their end of data
-	ended    sync.WaitGroup
+	ended sync.WaitGroup
+
+	mu      sync.Mutex
+	command string // the last one
+	message []byte // the last one, with its end of data
 }
 
-func newUpstream(t *testing.T, refusesData bool) *upstream {
+func newUpstream(t testing.TB, refusesData bool) *upstream {
 	u := &upstream{refusesData: refusesData}
 	ln := listen(t)
 	u.address = ln.Addr().String()
@@ -57,7 +59,7 @@ func (u *upstream) serve(conn net.Conn) {
 			return
 		}
 		line = strings.TrimRight(line, "\r\n")
-		u.note(func() { u.commands = append(u.commands, line) })
+		u.note(func() { u.command = line })
 		switch verb, _, _ := strings.Cut(line, " "); verb {
 		case "EHLO":
 			say("250-upstream\r\n250-DSN\r\n250 8BITMIME")
@@ -71,7 +73,7 @@ func (u *upstream) serve(conn net.Conn) {
 			if err != nil {
 				return
 			}
-			u.note(func() { u.messages = append(u.messages, message) })
+			u.note(func() { u.message = message })
 			say("250 2.0.0 OK")
 		default:
 			say("250 2.0.0 OK")
@@ -82,11 +84,11 @@ func (u *upstream) serve(conn net.Conn) {
 func readMessage(r *bufio.Reader) ([]byte, error) {
 	var message []byte
 	for !bytes.HasSuffix(message, []byte("\r\n.\r\n")) {
-		b, err := r.ReadByte()
-		if err != nil {
+		part, err := r.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return nil, err
 		}
-		message = append(message, b)
+		message = append(message, part...)
 	}
 	return message, nil
 }
@@ -97,23 +99,17 @@ func (u *upstream) note(what func()) {
 	what()
 }
 
-// command returns the last command that has come.
-func (u *upstream) command() (last string) {
-	u.note(func() { last = u.commands[len(u.commands)-1] })
-	return last
-}
-
-// message returns all messages that have come.
-func (u *upstream) message() (all string) {
-	u.note(func() { all = string(bytes.Join(u.messages, nil)) })
-	return all
+// heard returns the last command and the last message.
+func (u *upstream) heard() (command, message string) {
+	u.note(func() { command, message = u.command, string(u.message) })
+	return command, message
 }
 
 // relay is a proxy of go-smtp's server and client, as one would write it.
 type relay struct{ client *smtp.Client }
 
 // newRelay returns the address of such a proxy.
-func newRelay(t *testing.T, u *upstream) string {
+func newRelay(t testing.TB, u *upstream) string {
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
 		client, err := smtp.Dial(u.address)
 		return &relay{client}, err
@@ -140,7 +136,7 @@ func (r *relay) Data(message io.Reader) error {
 	return data.Close()
 }
 
-func serve(t *testing.T, server *smtp.Server) string {
+func serve(t testing.TB, server *smtp.Server) string {
 	server.ErrorLog = log.New(io.Discard, "", 0)
 	ln := listen(t)
 	var serving sync.WaitGroup
@@ -149,7 +145,7 @@ func serve(t *testing.T, server *smtp.Server) string {
 	return ln.Addr().String()
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -161,12 +157,12 @@ func listen(t *testing.T) net.Listener {
 
 // client is a mail program's end of a connection.
 type client struct {
-	t *testing.T
+	t testing.TB
 	net.Conn
 	r *bufio.Reader
 }
 
-func dial(t *testing.T, address string) *client {
+func dial(t testing.TB, address string) *client {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {

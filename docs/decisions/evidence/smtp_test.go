@@ -26,7 +26,7 @@ func TestMessageIsAltered(t *testing.T) {
 			if reply := p.hear(); reply[0] != '2' {
 				t.Fatal(reply)
 			}
-			if got := u.message(); got != c.arrives {
+			if _, got := u.heard(); got != c.arrives {
 				t.Errorf("sent %q, arrived %q, used to be %q", c.sent, got, c.arrives)
 			}
 		})
@@ -60,7 +60,7 @@ func TestAddressTurnsIntoParameters(t *testing.T) {
 	p.begin()
 	p.ask(`RCPT TO:<"victim@evil> NOTIFY=NEVER ORCPT=rfc822;x"@d.example>`)
 	want := "RCPT TO:<victim@evil> NOTIFY=NEVER ORCPT=rfc822;x@d.example>"
-	if got := u.command(); got != want {
+	if got, _ := u.heard(); got != want {
 		t.Errorf("upstream heard %q, used to be %q", got, want)
 	}
 }
@@ -88,7 +88,7 @@ func TestHalfAMessageIsDelivered(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Quit() // as after an error, to end the connection properly
-	if got := u.message(); got != "half a mess\r\n.\r\n" {
+	if _, got := u.heard(); got != "half a mess\r\n.\r\n" {
 		t.Errorf("upstream took %q", got)
 	}
 }
