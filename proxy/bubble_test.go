@@ -81,7 +81,7 @@ func newBubble(t testing.TB, protocol proxy.Protocol, tokens proxy.Tokens) *bubb
 		}}},
 		UpstreamTLS: &tls.Config{RootCAs: roots},
 		HostName:    "proxy.example",
-		Log:         slog.New(slog.NewTextHandler(&b.log, nil)),
+		Log:         b.logger(),
 	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -90,6 +90,8 @@ func newBubble(t testing.TB, protocol proxy.Protocol, tokens proxy.Tokens) *bubb
 	})
 	return b
 }
+
+func (b *bubble) logger() *slog.Logger { return slog.New(slog.NewTextHandler(&b.log, nil)) }
 
 // stop waits for all sessions to end by themselves.
 func (b *bubble) stop() { b.Shutdown(context.Background()) }

@@ -56,7 +56,11 @@ var speeches = []speech{
 // serve says the first n things of the upstream, by TLS, and then nothing.
 func (s *speech) serve(conn net.Conn, n int) {
 	own, _ := certificate()
-	secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{own}})
+	s.play(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{own}}), n)
+}
+
+// play is serve over TLS that is there already.
+func (s *speech) play(secure *tls.Conn, n int) {
 	in := bufio.NewReader(secure)
 	for i, reply := range s.upstream[:n] {
 		if i > 0 {

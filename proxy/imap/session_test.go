@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"oauthproxy/internal/script/stage"
+	"oauthproxy/proxy"
 )
 
 const login = "a LOGIN " + stage.User + " " + stage.Password + "\r\n"
@@ -72,5 +73,15 @@ func TestLongLines(t *testing.T) {
 		if !strings.HasPrefix(line, want[i]) {
 			t.Errorf("response %d is %q, want %s", i, line, want[i])
 		}
+	}
+}
+
+// A client that says much and never logs in is let go.
+func TestTooManyCommands(t *testing.T) {
+	s := stage.New(t, Protocol{}, nil)
+	heard := s.Converse(t, []byte(strings.Repeat("a NOOP\r\n", proxy.MaxCommands+1)))
+	lines := strings.Split(strings.TrimSuffix(heard, "\r\n"), "\r\n")
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "* BYE ") {
+		t.Errorf("at last the client hears %q", last)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"oauthproxy/internal/script/stage"
+	"oauthproxy/proxy"
 )
 
 const login = "USER " + stage.User + "\r\nPASS " + stage.Password + "\r\n"
@@ -61,5 +62,15 @@ func TestLongLines(t *testing.T) {
 	want := "+OK " + stage.HostName + " ready\r\n-ERR line too long\r\n+ \r\n-ERR the response is too long\r\n+OK Goodbye\r\n"
 	if heard != want {
 		t.Errorf("the client hears %q, want %q", heard, want)
+	}
+}
+
+// A client that says much and never logs in is let go.
+func TestTooManyCommands(t *testing.T) {
+	s := stage.New(t, Protocol{}, nil)
+	heard := s.Converse(t, []byte(strings.Repeat("CAPA\r\n", proxy.MaxCommands+1)))
+	lines := strings.Split(strings.TrimSuffix(heard, "\r\n"), "\r\n")
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "-ERR too many commands") {
+		t.Errorf("at last the client hears %q", last)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"oauthproxy/internal/script/stage"
+	"oauthproxy/proxy"
 )
 
 // auth logs in.
@@ -214,5 +215,15 @@ func TestLongLines(t *testing.T) {
 		if !strings.HasPrefix(line, want[i]) {
 			t.Errorf("reply %d is %q, want %s", i, line, want[i])
 		}
+	}
+}
+
+// A client that says much and never logs in is let go.
+func TestTooManyCommands(t *testing.T) {
+	s := stage.New(t, Protocol{}, nil)
+	heard := s.Converse(t, []byte(strings.Repeat("NOOP\r\n", proxy.MaxCommands+1)))
+	lines := strings.Split(strings.TrimSuffix(heard, "\r\n"), "\r\n")
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "421 4.7.0 ") {
+		t.Errorf("at last the client hears %q", last)
 	}
 }

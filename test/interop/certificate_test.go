@@ -19,8 +19,8 @@ import (
 // authority is a root, and the one server certificate that the proxy's
 // listeners, Dovecot and Postfix use.
 type authority struct {
-	rootPEM                            []byte
-	rootFile, certificateFile, keyFile string
+	RootPEM                            []byte
+	RootFile, CertificateFile, KeyFile string
 }
 
 // newAuthority makes both and writes them to the folder.
@@ -42,15 +42,15 @@ func newAuthority(folder string) (a authority, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.rootPEM = encodePEM("CERTIFICATE", rootDER)
+	a.RootPEM = encodePEM("CERTIFICATE", rootDER)
 	for _, f := range []struct {
 		path *string
 		name string
 		pem  []byte
 	}{
-		{&a.rootFile, "root.pem", a.rootPEM},
-		{&a.certificateFile, "certificate.pem", encodePEM("CERTIFICATE", serverDER)},
-		{&a.keyFile, "key.pem", encodePEM("PRIVATE KEY", keyDER)},
+		{&a.RootFile, "root.pem", a.RootPEM},
+		{&a.CertificateFile, "certificate.pem", encodePEM("CERTIFICATE", serverDER)},
+		{&a.KeyFile, "key.pem", encodePEM("PRIVATE KEY", keyDER)},
 	} {
 		*f.path = filepath.Join(folder, f.name)
 		if err := os.WriteFile(*f.path, f.pem, 0o600); err != nil {

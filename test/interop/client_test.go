@@ -74,7 +74,7 @@ func dialFrom(t *testing.T, from, address string) *client {
 func (c *client) startTLS() {
 	c.t.Helper()
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(shared.rootPEM)
+	roots.AppendCertsFromPEM(shared.RootPEM)
 	secure := tls.Client(c.conn, &tls.Config{RootCAs: roots, ServerName: "localhost"})
 	if err := secure.Handshake(); err != nil {
 		c.t.Fatal(err)

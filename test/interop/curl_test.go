@@ -38,7 +38,7 @@ func (s *site) newCurl(t *testing.T, protocol, mode, user string) curl {
 // by standard input: command lines are for everybody to see.
 func (c curl) run(arguments ...string) (out []byte, status int) {
 	c.t.Helper()
-	common := []string{"--silent", "--show-error", "--config", "-", "--cacert", shared.rootFile,
+	common := []string{"--silent", "--show-error", "--config", "-", "--cacert", shared.RootFile,
 		"--max-time", fmt.Sprint(patience.Seconds())}
 	command := exec.Command("curl", slices.Concat(common, c.options, arguments)...)
 	command.Stdin = strings.NewReader("user = " + quote(c.user+":"+c.password) + "\n")

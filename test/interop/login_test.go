@@ -29,8 +29,8 @@ var loginForms = []struct {
 		c.say("a LOGIN {%s+}\r\n%s {%s+}\r\n%s", length(user), user, length(shared.password), shared.password)
 	}, "a OK "},
 	{"imap", "LOGIN quoted and literal, odd user and password", func(c *client, _ string) {
-		c.command("a LOGIN "+quote(oddUser)+" {"+length(oddOtherPassword)+"}", "+")
-		c.say("%s", oddOtherPassword)
+		c.command("a LOGIN "+quote(oddUser)+" {"+length(shared.oddPassword)+"}", "+")
+		c.say("%s", shared.oddPassword)
 	}, "a OK "},
 	{"imap", "AUTHENTICATE PLAIN with initial response", func(c *client, user string) {
 		c.say("a AUTHENTICATE PLAIN %s", plain(user, shared.password))
@@ -68,7 +68,7 @@ var loginForms = []struct {
 	}, "+OK"},
 	{"pop3", "in lower case, odd user and password", func(c *client, _ string) {
 		c.command("user "+oddUser, "+OK")
-		c.say("pass %s", oddOtherPassword)
+		c.say("pass %s", shared.oddPassword)
 	}, "+OK"},
 	{"pop3", "AUTH PLAIN with initial response", func(c *client, user string) {
 		c.say("AUTH PLAIN %s", plain(user, shared.password))
@@ -100,7 +100,7 @@ var loginForms = []struct {
 		c.say("%s", strings.TrimRight(encode(shared.password), "="))
 	}, "235 "},
 	{"smtp", "odd user and password", func(c *client, _ string) {
-		c.say("AUTH PLAIN %s", plain(oddUser, oddOtherPassword))
+		c.say("AUTH PLAIN %s", plain(oddUser, shared.oddPassword))
 	}, "235 "},
 	{"smtp", "after a cancelled AUTH", func(c *client, user string) {
 		c.command("AUTH LOGIN", "334 VXNlcm5hbWU6")

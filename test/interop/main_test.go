@@ -34,12 +34,12 @@ func TestMain(m *testing.M) {
 
 // shared is what all tests use, once one of them has asked for it.
 var shared struct {
-	folder   string // for the files of everybody; any user may enter it
-	program  string // the built proxy
-	password string // of every login but one
-	hash     string
-	oddHash  string // of oddOtherPassword
+	folder  string // for the files of everybody; any user may enter it
+	program string // the built proxy
 	authority
+	password      string // of every login but one: all that clients have to quote
+	oddPassword   string // of that one: not even text
+	Hash, OddHash string // of the two
 }
 
 // suite is the tests with what comes after them.
@@ -78,13 +78,17 @@ func prepare() (err error) {
 	if err := build(); err != nil {
 		return err
 	}
-	shared.password = oddPassword()
-	if shared.hash, err = hashOf(shared.password); err != nil {
+	shared.password = `it's "q\uoted" {5+} ` + unmistakable
+	shared.oddPassword = "  p\xe4ssw\xf6rd {3} \\\" \xff " + unmistakable + " "
+	if shared.Hash, err = hashOf(shared.password); err != nil {
 		return err
 	}
-	shared.oddHash, err = hashOf(oddOtherPassword)
+	shared.OddHash, err = hashOf(shared.oddPassword)
 	return err
 }
+
+// mainPackage is the package of the proxy's program.
+const mainPackage = "oauthproxy/cmd/oauthproxy"
 
 // build builds the proxy, with the race detector if the tests have it.
 func build() error {
@@ -93,9 +97,33 @@ func build() error {
 	if isRace() {
 		arguments = append(arguments, "-race")
 	}
-	out, err := exec.Command("go", append(arguments, "oauthproxy/cmd/oauthproxy")...).CombinedOutput()
+	out, err := exec.Command("go", append(arguments, mainPackage)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return noteSources()
+}
+
+// noteSources looks at all that the proxy is made of, and at the scripts. "go
+// test" takes a result from its cache unless something has changed that the
+// tests were built of or have looked at, and these are none of the former.
+func noteSources() error {
+	const ours = `{{with .Module}}{{if .Main}}{{println $.Dir}}{{range $.GoFiles}}{{println (printf "%s/%s" $.Dir .)}}{{end}}{{end}}{{end}}`
+	out, err := exec.Command("go", "list", "-deps", "-f", ours, mainPackage).Output()
+	if err != nil {
+		return fmt.Errorf("go list: %w", err)
+	}
+	scripts, err := filepath.Glob("testdata/*.py")
+	if err != nil {
+		return err
+	}
+	for _, path := range append(scripts, strings.Split(string(out), "\n")...) {
+		if path == "" {
+			continue
+		}
+		if _, err := os.Stat(path); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -108,9 +136,9 @@ func isRace() bool {
 
 // hashOf asks the proxy for a password's hash.
 func hashOf(password string) (string, error) {
-	command := exec.Command(shared.program, "passwd")
-	command.Stdin = strings.NewReader(password + "\n")
-	out, err := command.Output()
+	passwd := exec.Command(shared.program, "passwd")
+	passwd.Stdin = strings.NewReader(password + "\n")
+	out, err := passwd.Output()
 	return strings.TrimSpace(string(out)), err
 }
 

@@ -44,11 +44,21 @@ func start(command *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
+// untilInputEnds is a shell script that runs a program and ends it when its own
+// standard input ends.
+const untilInputEnds = `
+exec 3<&0
+"$@" 3<&- &
+program=$!
+{ cat <&3; kill "$program"; } >/dev/null 2>&1 &
+exec 3<&-
+wait "$program"`
+
 // startServer starts a program that changes its user, for which the system
-// takes back its promise of that SIGTERM. A shell watches over it: its standard
-// input ends with the tests.
+// takes back its promise of that SIGTERM. The end of the tests is the end of
+// the shell's standard input.
 func startServer(environment []string, program ...string) (*process, error) {
-	command := exec.Command("sh", append([]string{"-c", `trap : TERM; "$@" & cat; kill $!; wait $!`, "sh"}, program...)...)
+	command := exec.Command("sh", append([]string{"-c", untilInputEnds, "sh"}, program...)...)
 	command.Env = append(command.Environ(), environment...)
 	input, err := command.StdinPipe()
 	if err != nil {

@@ -22,7 +22,7 @@ func (s *site) python(t *testing.T, protocol, mode, user string, more map[string
 	if err != nil {
 		t.Fatal(err)
 	}
-	setting := map[string]any{"port": number, "tls": mode, "ca": shared.rootFile, "user": user, "password": shared.password}
+	setting := map[string]any{"port": number, "tls": mode, "ca": shared.RootFile, "user": user, "password": shared.password}
 	maps.Copy(setting, more)
 	input, err := json.Marshal(setting)
 	if err != nil {

@@ -9,12 +9,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"text/template"
 
 	"oauthproxy/internal/sandbox"
 )
@@ -97,20 +98,12 @@ func (r *realServers) configure() (err error) {
 	if r.ports, err = freePorts("imap", "imaps", "pop3", "pop3s", "submission", "submissions"); err != nil {
 		return err
 	}
-	templates, err := template.ParseGlob("testdata/servers/*")
-	if err != nil {
-		return err
-	}
-	for _, t := range templates.Templates() {
-		var text bytes.Buffer
-		err := t.Execute(&text, map[string]any{
+	for _, name := range []string{"dovecot.conf", "dovecot-oauth2.conf", "main.cf", "master.cf"} {
+		err := fill(name, r.file(name), 0o644, map[string]any{
 			"Dir": r.dir, "Mail": r.mail(), "UID": mailUID, "Ports": r.ports,
-			"CertificateFile": shared.certificateFile, "KeyFile": shared.keyFile,
+			"CertificateFile": shared.CertificateFile, "KeyFile": shared.KeyFile,
 			"Introspection": r.entraID.Introspection(),
 		})
-		if err == nil {
-			err = os.WriteFile(r.file(t.Name()), text.Bytes(), 0o644)
-		}
 		if err != nil {
 			return err
 		}
@@ -140,30 +133,44 @@ func (r *realServers) startDovecot() (err error) {
 	return r.dovecot.await("it has started", logHas("starting up for imap, pop3"))
 }
 
-// startPostfix starts its master itself: the postfix command would put a shell
-// in between.
+// startPostfix starts Postfix's master itself: the postfix command would put a
+// shell of its own in between.
 func (r *realServers) startPostfix() error {
-	setting := func(name string) string {
-		out, err := exec.Command("postconf", "-c", r.dir, "-h", name).Output()
-		if err != nil {
-			return ""
-		}
-		return strings.TrimSpace(string(out))
+	owner, folder, err := r.postfixSettings()
+	if err != nil {
+		return err
 	}
-	owner := setting("mail_owner")
-	if out, err := exec.Command("chown", owner, r.file("data")).CombinedOutput(); err != nil {
-		return fmt.Errorf("chown: %w: %s", err, out)
+	if err := os.Chown(r.file("data"), owner, -1); err != nil {
+		return err
 	}
 	// This makes the folders of the queue.
 	if out, err := exec.Command("postfix", "-c", r.dir, "check").CombinedOutput(); err != nil {
 		return fmt.Errorf("postfix check: %w: %s", err, out)
 	}
-	master := filepath.Join(setting("daemon_directory"), "master")
-	var err error
-	if r.postfix, err = startServer([]string{"MAIL_CONFIG=" + r.dir}, master, "-s"); err != nil {
+	r.postfix, err = startServer([]string{"MAIL_CONFIG=" + r.dir}, filepath.Join(folder, "master"), "-s")
+	if err != nil {
 		return err
 	}
 	return r.postfix.await("it has started", logHas("daemon started"))
+}
+
+// postfixSettings returns the user that Postfix runs as, and the folder of its
+// programs.
+func (r *realServers) postfixSettings() (uid int, folder string, err error) {
+	out, err := exec.Command("postconf", "-c", r.dir, "-h", "mail_owner", "daemon_directory").Output()
+	if err != nil {
+		return 0, "", fmt.Errorf("postconf: %w", err)
+	}
+	var name string
+	if _, err := fmt.Sscan(string(out), &name, &folder); err != nil {
+		return 0, "", fmt.Errorf("postconf: %w", err)
+	}
+	owner, err := user.Lookup(name)
+	if err != nil {
+		return 0, "", err
+	}
+	uid, err = strconv.Atoi(owner.Uid)
+	return uid, folder, err
 }
 
 func logHas(text string) func([]string) bool {

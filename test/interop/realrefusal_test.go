@@ -27,7 +27,7 @@ func TestRealServersTakeGoodTokensAlone(t *testing.T) {
 	} {
 		response := encode("user=" + user + "\x01auth=Bearer " + test.token + "\x01\x01")
 		t.Run("dovecot, "+test.name, func(t *testing.T) {
-			c := dial(t, s.host("imap").address)
+			c := dial(t, s.host("imap").Address)
 			c.startTLS()
 			c.expect("* OK ")
 			if test.accepted {
@@ -39,7 +39,7 @@ func TestRealServersTakeGoodTokensAlone(t *testing.T) {
 			c.command("b LOGIN "+user+" "+quote(shared.password), "b NO ")
 		})
 		t.Run("postfix, "+test.name, func(t *testing.T) {
-			c := dial(t, s.host("smtp").address)
+			c := dial(t, s.host("smtp").Address)
 			c.expect("220 ")
 			c.command("STARTTLS", "220 ")
 			c.startTLS()

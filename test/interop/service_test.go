@@ -25,7 +25,7 @@ type service interface {
 }
 
 // host is an address, and how its clients come to TLS.
-type host struct{ address, tls string }
+type host struct{ Address, TLS string }
 
 // standIn is the sandbox as a service.
 type standIn struct{ *sandbox.Sandbox }
