@@ -94,7 +94,7 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 			// Out of descriptors, mostly: a moment later there may be
 			// one, and a loop without a pause would take a whole core.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.log.Error("accepting a connection failed", "address", ln.Addr().String(), "cause", err, "pause", pause)
+			s.log.Error("accepting a connection failed", "address", ln.Addr().String(), "cause", err, "pause", pause.String())
 			select {
 			case <-time.After(pause):
 			case <-s.ctx.Done():

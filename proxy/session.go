@@ -262,7 +262,7 @@ func (s *Session) refused(f *Failure, user string) {
 func (s *Session) closed(err error) {
 	attrs := []any{
 		"login", s.login, "account", s.Account,
-		"duration", time.Since(s.started).Round(time.Millisecond),
+		"duration", time.Since(s.started).Round(time.Millisecond).String(),
 		"up", s.up, "down", s.down,
 	}
 	switch {

@@ -103,6 +103,9 @@ func (m numbered) write(w *imapserver.FetchResponseWriter, options *imap.FetchOp
 	}
 	for _, section := range options.BodySection {
 		if err := writeSection(w, section, m.section(section)); err != nil {
+			// Close gives the connection's lock back, without which the
+			// library waits for ever when the client has gone.
+			_ = w.Close()
 			return err
 		}
 	}

@@ -65,7 +65,7 @@ type Conn struct {
 	interrupted atomic.Bool
 	shielded    bool
 	watch       *watch
-	told        []string // secrets that the peer has been told
+	told        []Secret // what the peer may repeat and no log may hold
 }
 
 // New returns a Conn over c.

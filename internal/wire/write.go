@@ -32,7 +32,7 @@ func (c *Conn) PrintSecret(s Secret) {
 
 // Hide cuts lines of the peer that repeat a piece of s, as some servers repeat
 // what they don't understand: the rest reads ***.
-func (c *Conn) Hide(s Secret) { c.told = append(c.told, s.Reveal()) }
+func (c *Conn) Hide(s Secret) { c.told = append(c.told, s) }
 
 // Unhide forgets what Hide and PrintSecret have been given, once the peer has
 // understood it.
@@ -42,10 +42,16 @@ func (c *Conn) Unhide() { c.told = nil }
 func (c *Conn) hide(line []byte) []byte {
 	const piece = 16
 	from := len(line)
-	for _, secret := range c.told {
+	for _, told := range c.told {
+		secret := told.Reveal()
 		for i := 0; i+piece <= len(secret); i += piece / 2 {
-			if at := bytes.Index(line[:from], []byte(secret[i:i+piece])); at >= 0 {
-				from = max(0, at-piece/2)
+			at := bytes.Index(line[:from], []byte(secret[i:i+piece]))
+			if at < 0 {
+				continue
+			}
+			from = at
+			for j := i; j > 0 && from > 0 && line[from-1] == secret[j-1]; j-- {
+				from--
 			}
 		}
 	}

@@ -189,6 +189,9 @@ func refusal(r response) *proxy.Failure {
 	case isNotConnected(r):
 		f.Text = "Exchange does not open this mailbox for IMAP: the administrator has to allow IMAP and access to it"
 		f.Cause = fmt.Errorf("%w (is IMAP switched on for the mailbox, is its primary address configured, does the application have FullAccess?)", f.Cause)
+	case r.name == "NO" && strings.HasPrefix(strings.ToUpper(r.text), "[UNAVAILABLE]"):
+		// RFC 5530 section 3: the server's trouble, not the token's.
+		f.Text = "the mail server is busy, try again later"
 	case r.name == "NO":
 		f.Generic = true
 	case r.name == "BYE":

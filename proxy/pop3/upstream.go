@@ -70,7 +70,8 @@ func (d *dialogue) LogIn(up *wire.Conn, user string, token wire.Secret) error {
 		return nil
 	}
 	f := refusal("reply to AUTH", reply, proxy.UpstreamRefused)
-	f.Generic = f.Kind == proxy.UpstreamRefused && !bytes.Contains(reply, []byte("Protocol error"))
+	// RFC 3206: a [SYS/...] refusal is the server's trouble, not the token's.
+	f.Generic = f.Kind == proxy.UpstreamRefused && !bytes.Contains(reply, []byte("Protocol error")) && !bytes.Contains(reply, []byte("[SYS/"))
 	return f
 }
 

@@ -280,7 +280,7 @@ func (d *dialogue) message(started time.Time) error {
 	defer d.client.Shield(false)
 	verdict, err := s.run()
 	accepted := d.tx.accepted
-	log := d.session.Log.With("account", d.session.Account, "recipients", accepted, "bytes", s.size, "duration", time.Since(started).Round(time.Millisecond))
+	log := d.session.Log.With("account", d.session.Account, "recipients", accepted, "bytes", s.size, "duration", time.Since(started).Round(time.Millisecond).String())
 	switch {
 	case errors.Is(err, errClient):
 		d.tx.abort() // without an end of data: nothing is delivered

@@ -30,7 +30,7 @@ type upstream struct {
 	message []byte // the last one, with its end of data
 }
 
-func newUpstream(t testing.TB, refusesData bool) *upstream {
+func newUpstream(t *testing.T, refusesData bool) *upstream {
 	u := &upstream{refusesData: refusesData}
 	ln := listen(t)
 	u.address = ln.Addr().String()
@@ -109,7 +109,7 @@ func (u *upstream) heard() (command, message string) {
 type relay struct{ client *smtp.Client }
 
 // newRelay returns the address of such a proxy.
-func newRelay(t testing.TB, u *upstream) string {
+func newRelay(t *testing.T, u *upstream) string {
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
 		client, err := smtp.Dial(u.address)
 		return &relay{client}, err
@@ -136,7 +136,7 @@ func (r *relay) Data(message io.Reader) error {
 	return data.Close()
 }
 
-func serve(t testing.TB, server *smtp.Server) string {
+func serve(t *testing.T, server *smtp.Server) string {
 	server.ErrorLog = log.New(io.Discard, "", 0)
 	ln := listen(t)
 	var serving sync.WaitGroup
@@ -145,7 +145,7 @@ func serve(t testing.TB, server *smtp.Server) string {
 	return ln.Addr().String()
 }
 
-func listen(t testing.TB) net.Listener {
+func listen(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,12 +157,12 @@ func listen(t testing.TB) net.Listener {
 
 // client is a mail program's end of a connection.
 type client struct {
-	t testing.TB
+	t *testing.T
 	net.Conn
 	r *bufio.Reader
 }
 
-func dial(t testing.TB, address string) *client {
+func dial(t *testing.T, address string) *client {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
