@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -46,6 +47,12 @@ func listener(s *section) Listener {
 		s.checkOpen(l)
 	}
 	return l
+}
+
+// NamesNetworks tells whether the listener is for networks that somebody has
+// listed, and not for nearly everybody.
+func (l Listener) NamesNetworks() bool {
+	return len(l.Networks) > 0 && !slices.ContainsFunc(l.Networks, tooWide)
 }
 
 // checkOpen reports a listener that the network can reach and that lets

@@ -10,6 +10,9 @@ import (
 // came, and those that are logged in, against the limits.
 type census struct {
 	limits Limits
+	// running counts the sessions until they have ended. Nobody arrives once
+	// stop has been called, so that it can be waited for then.
+	running sync.WaitGroup
 
 	mu       sync.Mutex
 	stopping bool
@@ -32,8 +35,9 @@ func newCensus(limits Limits) census {
 	}
 }
 
-// arrive takes a new session in, unless the server stops. It returns the
-// session that has to make way for it, if one has.
+// arrive takes a new session in, unless the server stops; running.Done is due
+// when it has ended. It returns the session that has to make way for it, if one
+// has.
 func (c *census) arrive(s *Session) (oldest *Session, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,6 +49,7 @@ func (c *census) arrive(s *Session) (oldest *Session, ok bool) {
 		c.present[oldest] = nil
 	}
 	c.present[s] = c.arriving.PushBack(s)
+	c.running.Add(1)
 	return oldest, true
 }
 

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"oauthproxy/accounts"
@@ -49,12 +48,11 @@ type Server struct {
 	hostName  string
 	log       *slog.Logger
 
-	ctx      context.Context // ends when sessions have to
-	cancel   context.CancelFunc
-	opening  context.Context // ends when no session may begin any more
-	stop     context.CancelFunc
-	sessions sync.WaitGroup
-	census   census
+	ctx     context.Context // ends when sessions have to
+	cancel  context.CancelFunc
+	opening context.Context // ends when no session may begin any more
+	stop    context.CancelFunc
+	census  census
 }
 
 // NewServer returns a Server that listens nowhere yet.
@@ -125,11 +123,12 @@ func (s *Server) accept(conn net.Conn, l *Listener) {
 	if oldest != nil {
 		oldest.Client.Interrupt()
 	}
-	s.sessions.Go(func() { s.serve(session) })
+	go s.serve(session)
 }
 
 // serve runs a session and ends it, whatever happens in it.
 func (s *Server) serve(session *Session) {
+	defer s.census.running.Done()
 	session.Log.Debug("connected")
 	err := session.guarded(s.ctx)
 	s.census.leave(session) // first: a client that hears the end may come back at once
@@ -163,7 +162,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	s.stop()
 	done := make(chan struct{})
 	go func() {
-		s.sessions.Wait()
+		s.census.running.Wait()
 		close(done)
 	}()
 	select {

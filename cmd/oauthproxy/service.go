@@ -142,7 +142,7 @@ func describe(l config.Listener) (*proxy.Listener, error) {
 		Networks: l.Networks,
 		// Elsewhere than on this machine a password in clear is for
 		// networks that somebody has named alone.
-		RequireTLS: l.TLS != config.None && len(l.Networks) == 0 && !l.IsLoopback(),
+		RequireTLS: l.TLS != config.None && !l.NamesNetworks() && !l.IsLoopback(),
 	}
 	if l.TLS == config.None {
 		return about, nil
