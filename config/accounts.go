@@ -10,6 +10,8 @@ import (
 // accountReader reads the accounts and remembers who claimed what.
 type accountReader struct {
 	apps      map[string]App
+	listeners []Listener
+	cloud     cloud
 	upstream  Upstream
 	mailboxes map[string]int // line, by folded mailbox
 	users     map[string]int // line, by folded user
@@ -23,8 +25,11 @@ type claim struct {
 	networks []netip.Prefix
 }
 
-func accounts(top *section, apps map[string]App, u Upstream) []Account {
-	r := accountReader{apps: apps, upstream: u, mailboxes: make(map[string]int), users: make(map[string]int)}
+func accounts(top *section, c *Config) []Account {
+	r := accountReader{
+		apps: c.Apps, listeners: c.Listeners, cloud: clouds[c.Upstream.Cloud], upstream: c.Upstream,
+		mailboxes: make(map[string]int), users: make(map[string]int),
+	}
 	var all []Account
 	for _, s := range top.sections("accounts", accountKeys, "name at least one mailbox") {
 		all = append(all, r.account(s))
@@ -36,15 +41,21 @@ func (r *accountReader) account(s *section) Account {
 	a := Account{
 		Mailbox:  s.required("mailbox", "the address of a mailbox in Exchange"),
 		App:      s.required("app", "the name of one of apps"),
+		SignInAs: s.text("sign_in_as"),
 		Upstream: hosts(s.child("upstream", accountUpstreamKeys), r.upstream),
 	}
 	r.checkMailbox(s, a.Mailbox)
-	if _, ok := r.apps[a.App]; !ok && a.App != "" && len(r.apps) > 0 {
+	app, ok := r.apps[a.App]
+	if !ok && a.App != "" && len(r.apps) > 0 {
 		s.report("app", r.appHint(a.App), "there is no app %q", a.App)
+	}
+	if s.checkAddressOf("sign_in_as", a.SignInAs); a.SignInAs != "" && app.Flow != "" && !app.HasPerson() {
+		s.report("sign_in_as", "remove it, or use an app with the flow device_code or browser", "nobody signs in for the app %s", a.App)
 	}
 	for _, child := range s.sections("logins", loginKeys, "a user with a password_hash, made with: oauthproxy passwd") {
 		a.Logins = append(a.Logins, r.login(child, a.Mailbox))
 	}
+	a.Scopes = r.scopesFor(a, app)
 	return a
 }
 
@@ -52,15 +63,20 @@ func (r *accountReader) checkMailbox(s *section, mailbox string) {
 	if mailbox == "" {
 		return
 	}
-	name, host, _ := strings.Cut(mailbox, "@")
-	if name == "" || host == "" || strings.ContainsFunc(mailbox, unicode.IsSpace) {
-		s.report("mailbox", "", "%q is not an address such as alice@contoso.com", mailbox)
-	}
+	s.checkAddressOf("mailbox", mailbox)
 	if line, ok := r.mailboxes[fold(mailbox)]; ok {
 		s.report("mailbox", "put all logins of a mailbox into one account", "the account on line %d has this mailbox already", line)
 		return
 	}
 	r.mailboxes[fold(mailbox)] = s.line
+}
+
+// checkAddressOf reports a key whose value isn't a mail address.
+func (s *section) checkAddressOf(key, address string) {
+	name, host, _ := strings.Cut(address, "@")
+	if address != "" && (name == "" || host == "" || strings.ContainsFunc(address, unicode.IsSpace)) {
+		s.report(key, "", "%q is not an address such as alice@contoso.com", address)
+	}
 }
 
 func (r *accountReader) appHint(name string) string {

@@ -39,42 +39,49 @@ func apps(top *section, c cloud) map[string]App {
 }
 
 func app(s *section, c cloud) App {
-	a := App{
-		Tenant:   s.required("tenant", "the ID of your directory in Entra ID or one of its domains, such as contoso.onmicrosoft.com"),
-		ClientID: s.required("client_id", "Entra ID shows it in the app registration's overview as Application (client) ID"),
-		Flow:     s.flow(),
-		Scope:    c.scope,
-	}
+	a := App{Flow: s.flow()}
+	a.Tenant, a.ClientID = s.text("tenant"), s.text("client_id")
 	s.checkTenant(a)
-	if a.ClientID != "" && !guid.MatchString(a.ClientID) {
-		// It may be the client secret: don't quote it.
-		s.report("client_id", "Entra ID shows it in the app registration's overview as Application (client) ID",
-			"expected an ID such as 11111111-2222-3333-4444-555555555555")
+	s.checkGUID("client_id", needHints["client_id"])
+	if a.Flow != ManagedIdentity {
+		a.Authority = s.authority(c.authority, a.Tenant)
 	}
-	a.Authority = s.authority(c.authority, a.Tenant)
-	if a.Flow == ClientSecret {
-		s.required("client_secret_file", "name a file that holds the client secret's value, nothing else")
-	}
-	a.ClientSecretFile = s.fileName("client_secret_file")
-	if a.ClientSecretFile != "" {
-		secret, err := ReadSecret(a.ClientSecretFile)
-		if err != nil {
-			s.report("client_secret_file", "it holds the client secret's value, nothing else", "%v", err)
-		}
-		a.ClientSecret = secret
-	}
+	a.Scopes = s.scopes(a.Flow)
+	a.ClientSecretFile = s.secretFile("client_secret_file", "it holds the client secret's value, nothing else")
+	a.CertificateFile = s.readable("certificate_file")
+	a.KeyFile = s.readable("key_file")
+	a.CertificatePasswordFile = s.secretFile("certificate_password_file", "it holds the password of the certificate's key, nothing else")
+	a.FederatedTokenFile = s.secretFile("federated_token_file", "it holds the workload's token, nothing else")
+	a.ManagedIdentityClientID = s.text("managed_identity_client_id")
+	s.checkGUID("managed_identity_client_id", "Azure shows it in the managed identity's overview as Client ID")
 	return a
 }
 
-// flow reads how the application gets its tokens.
-func (s *section) flow() string {
-	flow := s.text("flow")
-	if slices.Contains(laterFlows, flow) {
-		s.report("flow", "", "flow %s isn't built yet in this version; %s is", flow, ClientSecret)
-		return ""
+// checkGUID reports a key whose value isn't a GUID. It doesn't quote that,
+// which may be the client secret.
+func (s *section) checkGUID(key, hint string) {
+	if id := s.text(key); id != "" && !guid.MatchString(id) {
+		s.report(key, hint, "expected an ID such as 11111111-2222-3333-4444-555555555555")
 	}
-	s.required("flow", "the way to a token: "+ClientSecret)
-	return s.choice("flow", "", ClientSecret)
+}
+
+// secretFile returns the file that a key names, after reading a secret from
+// it once; later it is read whenever the secret is needed.
+func (s *section) secretFile(key, hint string) string {
+	file := s.fileName(key)
+	if file != "" {
+		if _, err := ReadSecret(file); err != nil {
+			s.report(key, hint, "%v", err)
+		}
+	}
+	return file
+}
+
+// readable returns the file that a key names, after reading it once.
+func (s *section) readable(key string) string {
+	file := s.fileName(key)
+	s.read(key, file)
+	return file
 }
 
 var (
@@ -90,9 +97,9 @@ func (s *section) checkTenant(a App) {
 	const hint = "such as contoso.onmicrosoft.com, or the Directory (tenant) ID in the app registration's overview"
 	many := slices.Contains(manyTenants, strings.ToLower(a.Tenant))
 	switch {
-	case a.Tenant == "" || many && a.Flow != ClientSecret:
+	case a.Tenant == "" || many && (a.Flow == "" || a.HasPerson()):
 	case many:
-		s.report("tenant", hint, "%s stands for many tenants, and a client secret is good for one alone", a.Tenant)
+		s.report("tenant", hint, "%s stands for many tenants, and an application that acts by itself does so in one", a.Tenant)
 	case !guid.MatchString(a.Tenant) && !domain.MatchString(a.Tenant):
 		s.report("tenant", hint, "expected the directory's ID or one of its domains")
 	}
@@ -109,7 +116,7 @@ func (s *section) authority(base, tenant string) string {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		s.report("authority", "", "expected an address such as https://login.microsoftonline.com")
 	case u.Scheme != "https":
-		s.report("authority", "begin it with https://", "%s would send the client secret readable over the network", u.Scheme)
+		s.report("authority", "begin it with https://", "%s would send secrets readable over the network", u.Scheme)
 	case u.Path == "":
 		return fmt.Sprintf("%s/%s", base, tenant)
 	}

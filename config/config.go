@@ -8,7 +8,7 @@
 package config
 
 import (
-	"fmt"
+	"cmp"
 	"net"
 	"net/netip"
 	"os"
@@ -34,10 +34,6 @@ const (
 	Auto     = "auto" // finds out which of the others the client speaks
 )
 
-// ClientSecret is the flow in which an application proves who it is with a
-// client secret (RFC 6749 section 4.4), with no person involved.
-const ClientSecret = "client_secret"
-
 // Config is a whole configuration, checked, with its defaults. File names in
 // it are absolute.
 type Config struct {
@@ -48,18 +44,25 @@ type Config struct {
 	Limits         Limits
 	Admin          Admin
 	StateDirectory string // where the service keeps what it must remember
+	Store          Store
+	HTTPProxy      wire.Secret // URL of the web proxy to Entra ID, perhaps with a password; empty: the environment's
 	Log            Log
 }
 
-// App is an application registered in Entra ID.
+// App is an application registered in Entra ID, or a managed identity. What
+// its flow doesn't use is empty.
 type App struct {
-	Tenant           string // GUID or domain
-	ClientID         string // GUID
-	Flow             string // ClientSecret
-	Authority        string // https URL with the tenant, e.g. https://login.microsoftonline.com/contoso.com
-	Scope            string // what a token is asked for
-	ClientSecretFile string
-	ClientSecret     wire.Secret // what ClientSecretFile held when it was read
+	Tenant                  string // GUID or domain, or common, organizations or consumers where a person signs in
+	ClientID                string // GUID
+	Flow                    string
+	Authority               string   // https URL with the tenant, e.g. https://login.microsoftonline.com/contoso.com
+	Scopes                  []string // instead of the usual ones; see Account.Scopes
+	ClientSecretFile        string
+	CertificateFile         string // PEM or PFX
+	KeyFile                 string // PEM; empty if the key is in CertificateFile
+	CertificatePasswordFile string
+	FederatedTokenFile      string
+	ManagedIdentityClientID string // GUID; empty is the machine's own identity
 }
 
 // Listener is a port that mail clients connect to.
@@ -89,10 +92,16 @@ func (l Listener) IsLoopback() bool {
 // Account is an Exchange mailbox and the local logins that may use it.
 type Account struct {
 	Mailbox  string
-	App      string // a name in Config.Apps
+	App      string   // a name in Config.Apps
+	SignInAs string   // who signs in with Microsoft, if not Mailbox
+	Scopes   []string // what the account's tokens are asked for
 	Logins   []Login
 	Upstream Upstream // in effect for this account: its own, else the common one
 }
+
+// Person is the address of whoever signs in for the account, where a person
+// does.
+func (a Account) Person() string { return cmp.Or(a.SignInAs, a.Mailbox) }
 
 // Login is a local user name with its password, or a device known by its
 // address alone. User and PasswordHash are both set or both empty.
@@ -130,6 +139,9 @@ type Limits struct {
 // there is none.
 type Admin struct{ Address string }
 
+// Store says how what people have signed in for is kept.
+type Store struct{ KeyFile string } // with the key it is encrypted with; empty: the store's own
+
 // Log says what is logged and how.
 type Log struct {
 	Level  string // debug, info, warn or error
@@ -145,18 +157,9 @@ const maxFile = 4 << 20
 // checkHash tells why a password_hash can't be used; its error must not hold
 // the hash, which may be a password written into the wrong place.
 func Load(file string, checkHash func(hash string) error) (*Config, error) {
-	f, err := os.Open(file)
+	data, folder, err := open(file)
 	if err != nil {
-		return nil, fmt.Errorf("can't read the configuration %s: %w", file, cause(err))
-	}
-	defer f.Close()
-	data, err := readBounded(f, maxFile)
-	if err != nil {
-		return nil, fmt.Errorf("can't read the configuration %s: %w", file, cause(err))
-	}
-	folder, err := filepath.Abs(filepath.Dir(file))
-	if err != nil {
-		return nil, fmt.Errorf("can't find the folder of the configuration %s: %w", file, err)
+		return nil, err
 	}
 	return decode(data, &reader{file: file, folder: folder, checkHash: checkHash})
 }

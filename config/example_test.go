@@ -24,6 +24,7 @@ var sections = map[*keys][]string{
 		"accounts[].upstream.imap", "accounts[].upstream.pop3", "accounts[].upstream.smtp"},
 	limitKeys: {"limits"},
 	adminKeys: {"admin"},
+	storeKeys: {"store"},
 	logKeys:   {"log"},
 }
 
@@ -76,16 +77,18 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := mustLoad(t, folder, string(data))
-	if !reflect.DeepEqual(c.Apps, defaults.Apps) {
-		t.Errorf("apps: got %+v, want %+v", c.Apps, defaults.Apps)
+	if got, want := c.Apps["devices"], defaults.Apps["devices"]; !reflect.DeepEqual(got, want) {
+		t.Errorf("the app devices: got %+v, want %+v", got, want)
 	}
 	for _, a := range c.Accounts {
 		if a.Upstream != defaults.Upstream {
 			t.Errorf("upstream of %s: got %+v, want %+v", a.Mailbox, a.Upstream, defaults.Upstream)
 		}
 	}
-	got := Config{Upstream: c.Upstream, Limits: c.Limits, Admin: c.Admin, StateDirectory: c.StateDirectory, Log: c.Log}
-	want := Config{Upstream: defaults.Upstream, Limits: defaults.Limits, Admin: defaults.Admin, StateDirectory: defaults.StateDirectory, Log: defaults.Log}
+	got := Config{Upstream: c.Upstream, Limits: c.Limits, Admin: c.Admin, StateDirectory: c.StateDirectory,
+		Store: c.Store, HTTPProxy: c.HTTPProxy, Log: c.Log}
+	want := Config{Upstream: defaults.Upstream, Limits: defaults.Limits, Admin: defaults.Admin, StateDirectory: defaults.StateDirectory,
+		Store: defaults.Store, HTTPProxy: defaults.HTTPProxy, Log: defaults.Log}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -99,7 +102,7 @@ func TestExampleHashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	const hash = `password_hash: "\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}"`
-	if n := len(regexp.MustCompile(hash).FindAll(data, -1)); n != 2 {
-		t.Errorf("%s has %d whole argon2id hashes, want 2", example, n)
+	if n := len(regexp.MustCompile(hash).FindAll(data, -1)); n != 3 {
+		t.Errorf("%s has %d whole argon2id hashes, want 3", example, n)
 	}
 }

@@ -40,6 +40,10 @@ func fixture(t testing.TB) string {
 	for name, content := range map[string]string{
 		"devices.secret": "the client secret\n",
 		"empty.secret":   "\n",
+		"app.pem":        certificate,
+		"app.key":        key,
+		"app.password":   "the password\n",
+		"cluster.token":  "the token\n",
 		"proxy.pem":      certificate,
 		"proxy.key":      key,
 		"other.key":      other,

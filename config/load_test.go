@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"oauthproxy/internal/wire"
 )
 
 // smallest is a configuration with nothing but what is required.
@@ -57,9 +59,6 @@ func prefixes(texts ...string) []netip.Prefix {
 func TestDefaults(t *testing.T) {
 	folder := fixture(t)
 	got := mustLoad(t, folder, smallest)
-	if secret := got.Apps["devices"].ClientSecret.Reveal(); secret != "the client secret" {
-		t.Errorf("the client secret is %q", secret)
-	}
 	upstream := Upstream{
 		Cloud: "worldwide",
 		IMAP:  Host{"outlook.office365.com:993", Implicit},
@@ -72,14 +71,13 @@ func TestDefaults(t *testing.T) {
 			ClientID:         "66666666-7777-8888-9999-000000000000",
 			Flow:             ClientSecret,
 			Authority:        "https://login.microsoftonline.com/contoso.onmicrosoft.com",
-			Scope:            "https://outlook.office365.com/.default",
 			ClientSecretFile: filepath.Join(folder, "devices.secret"),
-			ClientSecret:     got.Apps["devices"].ClientSecret,
 		}},
 		Listeners: []Listener{{Protocol: IMAP, Address: "127.0.0.1:1143", TLS: None}},
 		Accounts: []Account{{
 			Mailbox:  "scanner@contoso.com",
 			App:      "devices",
+			Scopes:   []string{"https://outlook.office365.com/.default"},
 			Logins:   []Login{{User: "copier1", PasswordHash: "$argon2id$good"}},
 			Upstream: upstream,
 		}},
@@ -117,6 +115,8 @@ upstream: {cloud: gcc-high, imap: {address: 'imap.example:143', tls: starttls}, 
 limits: {sessions: 0, sessions_per_address: 1, sessions_per_login: 010, messages_per_minute: 0, recipients_per_day: 0}
 admin: {address: ''}
 state_directory: state
+store: {key_file: store.key}
+http_proxy: 'http://me:secret@127.0.0.1:3128'
 log: {level: debug, format: json}
 `)
 	in := func(name string) string { return filepath.Join(folder, name) }
@@ -128,7 +128,7 @@ log: {level: debug, format: json}
 		}
 	}
 	check("authority", c.Apps["devices"].Authority, "https://127.0.0.1:8443/11111111-2222-3333-4444-555555555555")
-	check("scope", c.Apps["devices"].Scope, "https://outlook.office365.us/.default")
+	check("scopes", c.Accounts[0].Scopes, []string{"https://outlook.office365.us/.default"})
 	check("listeners", c.Listeners, []Listener{
 		{SMTP, ":25", Auto, in("proxy.pem"), in("proxy.key"), prefixes("192.168.10.22/32")},
 		{POP3, "[fd00:10::5]:110", None, "", "", prefixes("192.168.10.22/32")},
@@ -143,6 +143,8 @@ log: {level: debug, format: json}
 	check("account's upstream", c.Accounts[0].Upstream,
 		Upstream{"gcc-high", imap, Host{pop3.Address, StartTLS}, Host{"smtp.example:25", StartTLS}, in("roots.pem")})
 	check("limits", c.Limits, Limits{0, 1, 10, 0, 0})
+	check("store", c.Store, Store{KeyFile: in("store.key")})
+	check("web proxy", c.HTTPProxy, wire.NewSecret("http://me:secret@127.0.0.1:3128"))
 	check("state directory", c.StateDirectory, in("state"))
 	check("log", c.Log, Log{"debug", "json"})
 }
@@ -224,16 +226,14 @@ func TestCredentialsDirectory(t *testing.T) {
 	folder, credentials := fixture(t), t.TempDir()
 	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
 	c := mustLoad(t, folder, smallest)
-	if got := c.Apps["devices"].ClientSecret.Reveal(); got != "the client secret" {
-		t.Errorf("without a credential of that name the secret is %q", got)
+	if got, want := c.Apps["devices"].ClientSecretFile, filepath.Join(folder, "devices.secret"); got != want {
+		t.Errorf("without a credential of that name the file is %s, want %s", got, want)
 	}
-	writeFile(t, filepath.Join(credentials, "devices.secret"), "the credential")
+	want := filepath.Join(credentials, "devices.secret")
+	writeFile(t, want, "the credential")
 	c = mustLoad(t, folder, smallest)
-	if got := c.Apps["devices"].ClientSecret.Reveal(); got != "the credential" {
-		t.Errorf("with a credential of that name the secret is %q", got)
-	}
-	if got := c.Apps["devices"].ClientSecretFile; filepath.Dir(got) != credentials {
-		t.Errorf("the file is %s", got)
+	if got := c.Apps["devices"].ClientSecretFile; got != want {
+		t.Errorf("with a credential of that name the file is %s, want %s", got, want)
 	}
 }
 

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"oauthproxy/internal/wire"
 )
 
 // config reads the whole file. What others refer to comes first.
@@ -15,11 +18,13 @@ func (r *reader) config(root *value) *Config {
 		Limits:         limits(top.child("limits", limitKeys)),
 		Admin:          admin(top.child("admin", adminKeys)),
 		StateDirectory: stateDirectory(top),
+		Store:          store(top.child("store", storeKeys)),
+		HTTPProxy:      top.webProxy("http_proxy"),
 		Log:            logging(top.child("log", logKeys)),
 	}
 	c.Apps = apps(top, clouds[c.Upstream.Cloud])
 	c.Listeners = listeners(top)
-	c.Accounts = accounts(top, c.Apps, c.Upstream)
+	c.Accounts = accounts(top, c)
 	return c
 }
 
@@ -48,6 +53,24 @@ func admin(s *section) Admin {
 		s.report("address", `leave it out, or set it to ""`, "metrics and health over HTTP aren't built yet in this version")
 	}
 	return a
+}
+
+// store doesn't look for the key: what a missing one means depends on what is
+// in the store.
+func store(s *section) Store { return Store{KeyFile: s.fileName("key_file")} }
+
+// webProxy reads the URL of a web proxy. It may hold a password: no problem
+// quotes it.
+func (s *section) webProxy(key string) wire.Secret {
+	address := s.text(key)
+	if address == "" {
+		return wire.Secret{}
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		s.report(key, "such as http://proxy.contoso.com:3128", "expected the address of a web proxy")
+	}
+	return wire.NewSecret(address)
 }
 
 func logging(s *section) Log {

@@ -15,15 +15,15 @@ type keys struct {
 
 var (
 	topKeys = &keys{
-		of:    "the outermost level",
-		known: []string{"apps", "listeners", "accounts", "upstream", "limits", "admin", "state_directory", "log"},
-		later: []string{"store", "http_proxy"},
+		of: "the outermost level",
+		known: []string{"apps", "listeners", "accounts", "upstream", "limits", "admin", "state_directory",
+			"store", "http_proxy", "log"},
 	}
 	appKeys = &keys{
-		of:    "an app",
-		known: []string{"tenant", "client_id", "flow", "authority", "client_secret_file"},
-		later: []string{"scopes", "certificate_file", "key_file", "certificate_password_file",
-			"federated_token_file", "managed_identity_client_id", "allow_deprecated"},
+		of: "an app",
+		known: []string{"tenant", "client_id", "flow", "authority", "scopes", "client_secret_file",
+			"certificate_file", "key_file", "certificate_password_file", "federated_token_file",
+			"managed_identity_client_id", "allow_deprecated"},
 	}
 	listenerKeys = &keys{
 		of:    "a listener",
@@ -32,8 +32,7 @@ var (
 	}
 	accountKeys = &keys{
 		of:    "an account",
-		known: []string{"mailbox", "app", "logins", "upstream"},
-		later: []string{"sign_in_as"},
+		known: []string{"mailbox", "app", "sign_in_as", "logins", "upstream"},
 	}
 	loginKeys = &keys{
 		of:    "a login",
@@ -61,6 +60,10 @@ var (
 		of:    "admin",
 		known: []string{"address"},
 	}
+	storeKeys = &keys{
+		of:    "store",
+		known: []string{"key_file"},
+	}
 	logKeys = &keys{
 		of:    "log",
 		known: []string{"level", "format"},
@@ -69,10 +72,7 @@ var (
 
 // schema is all of it.
 var schema = []*keys{topKeys, appKeys, listenerKeys, accountKeys, loginKeys, upstreamKeys,
-	accountUpstreamKeys, hostKeys, limitKeys, adminKeys, logKeys}
-
-// laterFlows are the flows that a later version will know.
-var laterFlows = []string{"browser", "device_code", "certificate", "workload_identity", "managed_identity", "password"}
+	accountUpstreamKeys, hostKeys, limitKeys, adminKeys, storeKeys, logKeys}
 
 // homes tells where a key belongs, for somebody who wrote it into a section
 // that doesn't know it; "" when it belongs nowhere.

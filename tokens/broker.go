@@ -17,20 +17,24 @@ type Options struct {
 	HTTPClient *http.Client
 	// Log gets a line for each token obtained and each failure; nil: none.
 	Log *slog.Logger
+	// Store keeps what people have signed in for; nil: memory alone does, and
+	// after a restart everybody has to sign in again.
+	Store Blobs
 }
 
 // Broker holds the access tokens of all accounts. It may be used by many
 // sessions at once.
 type Broker struct {
 	entries map[string]*entry // by account name; never changes
+	order   []*entry          // as they were given
 	client  *http.Client
 	stop    context.CancelFunc
 	flights sync.WaitGroup
 }
 
-// NewBroker returns a broker for the accounts. It asks for no token yet. The
-// error names every account that could never get one. Close must be called in
-// the end.
+// NewBroker returns a broker for the accounts. It takes up the sign-ins in the
+// store, and asks for no token yet. The error names every account that could
+// never get one. Close must be called in the end.
 func NewBroker(accounts []Account, o Options) (*Broker, error) {
 	if o.HTTPClient == nil {
 		o.HTTPClient = NewHTTPClient(nil)
@@ -42,7 +46,7 @@ func NewBroker(accounts []Account, o Options) (*Broker, error) {
 	b := &Broker{entries: map[string]*entry{}, client: guarded(o.HTTPClient), stop: stop}
 	var problems []error
 	for _, account := range accounts {
-		source, err := newSource(account.App, b.client)
+		err := account.App.check()
 		if b.entries[account.Name] != nil {
 			err = errors.New("the account exists twice")
 		}
@@ -50,12 +54,17 @@ func NewBroker(accounts []Account, o Options) (*Broker, error) {
 			problems = append(problems, fmt.Errorf("account %s: %w", account.Name, err))
 			continue
 		}
-		b.entries[account.Name] = &entry{name: account.Name, source: source, log: o.Log, ctx: ctx, flights: &b.flights}
+		account.App.Scopes = withoutAlwaysAsked(account.App.Scopes)
+		e := &entry{account: account, log: o.Log, ctx: ctx, flights: &b.flights}
+		e.source, e.person = newSource(account, b.client, o)
+		b.entries[account.Name] = e
+		b.order = append(b.order, e)
 	}
 	if len(problems) > 0 {
 		stop()
 		return nil, errors.Join(problems...)
 	}
+	b.takeUpSignIns(ctx)
 	return b, nil
 }
 
@@ -67,7 +76,7 @@ func NewBroker(accounts []Account, o Options) (*Broker, error) {
 func (b *Broker) Token(ctx context.Context, account string) (Token, error) {
 	e := b.entries[account]
 	if e == nil {
-		return Token{}, &Error{Class: SetUpWrong, Account: account, Text: "there is no such account"}
+		return Token{}, unknownAccount(account)
 	}
 	return e.token(ctx)
 }
@@ -81,13 +90,17 @@ func (b *Broker) Refused(account string, token wire.Secret) (retry bool) {
 	return e != nil && e.refused(token)
 }
 
-// Close ends all requests and renewals and waits for them. Sessions that
-// still wait get an error. It also closes idle connections of the HTTP client.
+// Close ends all requests, renewals and sign-ins and waits for them. Sessions
+// that still wait get an error. It tries a last time to save what couldn't be
+// saved, and closes idle connections of the HTTP client. The store is left open.
 func (b *Broker) Close() {
 	for _, e := range b.entries {
 		e.close()
 	}
 	b.stop()
 	b.flights.Wait()
+	for _, e := range b.order {
+		e.saveAgain()
+	}
 	b.client.CloseIdleConnections()
 }

@@ -33,6 +33,13 @@ func TestNewBrokerRefuses(t *testing.T) {
 		{"no scope", with(func(a *App) { a.Scopes = nil }), "no scope"},
 		{"unknown flow", with(func(a *App) { a.Flow = "magic" }), `the flow "magic" isn't built in`},
 		{"no secret", with(func(a *App) { a.ClientSecret = nil }), "client secret is missing"},
+		{"no certificate", with(func(a *App) { a.Flow = FlowCertificate }), "certificate is missing"},
+		{"no federated token", with(func(a *App) { a.Flow = FlowWorkloadIdentity }), "federated token is missing"},
+		{"no scope of its own", with(func(a *App) { a.Flow, a.Scopes = FlowBrowser, []string{"openid", "offline_access", "Profile"} }), "no scope"},
+		{"a tenant of many", with(func(a *App) { a.Authority = "https://login.example/Organizations/" }), "needs a tenant of its own, not Organizations"},
+		{"managed identity, no scope", with(func(a *App) { a.Flow, a.Scopes = FlowManagedIdentity, nil }), "no scope"},
+		{"managed identity, two scopes", with(func(a *App) { a.Flow, a.Scopes = FlowManagedIdentity, []string{"a/.default", "b/.default"} }), "needs one scope"},
+		{"managed identity, scope of a person", with(func(a *App) { a.Flow, a.Scopes = FlowManagedIdentity, []string{mailScope} }), "needs one scope that ends in /.default"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -41,6 +48,13 @@ func TestNewBrokerRefuses(t *testing.T) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
+	}
+	for _, tenant := range sharedTenants { // which people may use
+		b, err := NewBroker([]Account{{Name: "a@x", App: with(func(a *App) { a.Flow, a.Authority = FlowBrowser, "https://login.example/"+tenant })}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Close()
 	}
 	if _, err := NewBroker([]Account{{Name: "a@x", App: good}, {Name: "a@x", App: good}}, Options{}); err == nil {
 		t.Error("one account twice was accepted")

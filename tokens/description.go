@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"encoding/base64"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -44,17 +45,34 @@ func identifier(text string) string {
 }
 
 // words returns the first sentence of the description, or the error's name;
-// nothing of either where the answer repeats the secret it was asked with.
-func (t *tokenError) words(secret wire.Secret) string {
-	for _, form := range []string{secret.Reveal(), url.QueryEscape(secret.Reveal())} {
-		if form != "" && strings.Contains(t.Error+" "+t.Description, form) {
-			return "the answer repeats the client secret and isn't shown"
+// nothing of either where the answer repeats a secret it was asked with.
+func (t *tokenError) words(secrets []wire.Secret) string {
+	for _, secret := range secrets {
+		if repeats(t.Error+" "+t.Description, secret.Reveal()) {
+			return "the answer repeats a secret and isn't shown"
 		}
 	}
 	if sentence := firstSentence(t.Description); sentence != "" {
 		return quotable(sentence)
 	}
 	return quotable(t.Error)
+}
+
+// repeats tells whether text holds the secret in any form that it travels in.
+func repeats(text, secret string) bool {
+	if secret == "" {
+		return false
+	}
+	// Without padding, so that the form is found with and without.
+	for _, form := range []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret),
+		base64.RawStdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+	} {
+		if strings.Contains(text, form) {
+			return true
+		}
+	}
+	return false
 }
 
 // firstSentence cuts a description before the trace ID and at the end of its

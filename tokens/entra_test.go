@@ -39,6 +39,7 @@ type entra struct {
 	form     map[string][]string
 	token    http.HandlerFunc
 	document http.HandlerFunc
+	others   map[string]http.HandlerFunc // by path
 }
 
 // newEntra starts the stand-in in process. It grants a token for 75 minutes.
@@ -91,7 +92,7 @@ func (e *entra) requests() int {
 
 func (e *entra) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
-	document, token := e.document, e.token
+	document, token, other := e.document, e.token, e.others[r.URL.Path]
 	e.mu.Unlock()
 	switch r.URL.Path {
 	case "/" + testTenant + "/v2.0/.well-known/openid-configuration":
@@ -104,8 +105,28 @@ func (e *entra) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.mu.Unlock()
 		token(w, r)
 	default:
-		http.NotFound(w, r)
+		if other == nil {
+			other = http.NotFound
+		}
+		other(w, r)
 	}
+}
+
+// serve adds a page of the stand-in.
+func (e *entra) serve(path string, h http.HandlerFunc) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.others == nil {
+		e.others = map[string]http.HandlerFunc{}
+	}
+	e.others[path] = h
+}
+
+// sent returns a field of the last token request.
+func (e *entra) sent(field string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return strings.Join(e.form[field], " ")
 }
 
 // RoundTrip answers in process. The handler sees the request's context, as a
@@ -115,6 +136,9 @@ func (e *entra) RoundTrip(r *http.Request) (*http.Response, error) {
 	e.ServeHTTP(recorder, r)
 	if err := r.Context().Err(); err != nil {
 		return nil, err
+	}
+	if recorder.Header().Get("Cut") != "" {
+		return nil, io.ErrUnexpectedEOF
 	}
 	return recorder.Result(), nil
 }

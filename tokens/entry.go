@@ -22,23 +22,27 @@ const (
 
 // entry is the token of one account and what it takes to keep it fresh.
 type entry struct {
-	name    string
+	account Account
 	source  source
+	person  *delegated // the source, where a person signs in; else nil
 	log     *slog.Logger
 	ctx     context.Context // the broker's: requests belong to it, not to a session
-	flights *sync.WaitGroup
+	flights *sync.WaitGroup // requests and sign-ins under way
 
 	// held is nil until the first token, and after one was forgotten.
 	held atomic.Pointer[held]
 
-	mu        sync.Mutex // never held during a request
-	closed    bool
-	flight    *flight // the request under way; nil: none
-	failures  int     // in a row
-	failure   *Error  // the last one, while failures > 0
-	notBefore time.Time
-	renewal   *time.Timer
-	forgotten time.Time
+	mu          sync.Mutex // never held during a request
+	closed      bool
+	signingIn   bool
+	flight      *flight // the request under way; nil: none
+	failures    int     // in a row
+	failure     *Error  // the last one, while failures > 0
+	notBefore   time.Time
+	renewal     *time.Timer
+	refreshedAt time.Time // when Entra ID last gave a token
+	forgotten   time.Time
+	tended      time.Time // when the sign-in was last to be renewed by age
 }
 
 // flight is one token request. done is closed when it has landed; then either
@@ -86,7 +90,7 @@ func (e *entry) newer(ctx context.Context, old *held) (*held, *Error) {
 	case <-f.done:
 		return f.held, f.failure
 	case <-ctx.Done():
-		return nil, &Error{Class: TryLater, Account: e.name, Text: "Entra ID didn't answer before the session gave up", Err: ctx.Err()}
+		return nil, &Error{Class: TryLater, Account: e.account.Name, Text: "Entra ID didn't answer before the session gave up", Err: ctx.Err()}
 	}
 }
 
@@ -105,12 +109,10 @@ func (e *entry) begin(old *held) (*flight, *Error) {
 		return landed, nil
 	}
 	if e.closed {
-		return nil, &Error{Class: TryLater, Account: e.name, Text: "the program is shutting down", Err: context.Canceled}
+		return nil, &Error{Class: TryLater, Account: e.account.Name, Text: "the program is shutting down", Err: context.Canceled}
 	}
-	if wait := time.Until(e.notBefore); wait > 0 {
-		failure := *e.failure
-		failure.RetryAfter = wait
-		return nil, &failure
+	if failure := e.blocked(); failure != nil {
+		return nil, failure
 	}
 	e.flight = &flight{done: make(chan struct{})}
 	e.flights.Add(1)
@@ -118,7 +120,29 @@ func (e *entry) begin(old *held) (*flight, *Error) {
 	return e.flight, nil
 }
 
-// fetch makes one request and lets everybody know how it went.
+// blocked returns the last failure while no request may be made: until some
+// time has passed or, where a person is needed, until that person has signed in.
+func (e *entry) blocked() *Error {
+	if e.failure == nil {
+		return nil
+	}
+	failure := *e.failure
+	if !e.waitsForPerson() {
+		failure.RetryAfter = time.Until(e.notBefore)
+		if failure.RetryAfter <= 0 {
+			return nil
+		}
+	}
+	return &failure
+}
+
+// waitsForPerson tells whether only a sign-in can help.
+func (e *entry) waitsForPerson() bool {
+	return e.person != nil && e.failure != nil && e.failure.Class == PersonNeeded
+}
+
+// fetch makes one request and lets everybody know how it went, unless a
+// sign-in or sign-out has done so meanwhile.
 func (e *entry) fetch(f *flight) {
 	defer e.flights.Done()
 	ctx, cancel := context.WithTimeout(e.ctx, requestTimeout)
@@ -127,42 +151,70 @@ func (e *entry) fetch(f *flight) {
 
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.flight = nil
+	if e.flight != f {
+		return
+	}
 	now := time.Now()
-	if failure == nil && !token.Expires.Round(0).After(now.Round(0)) {
+	if failure == nil && hasEnded(token, now) {
 		failure = &Error{Class: TryLater, Text: "Entra ID sent an access token that has ended already: check this machine's clock"}
 	}
 	if failure == nil {
-		f.held = e.obtained(token, now)
+		e.settle(e.obtained(token, now), nil)
 	} else {
-		f.failure = e.failed(failure, now)
+		e.settle(nil, e.failed(failure, now))
 	}
+}
+
+// settle ends the request under way, if there is one, and tells all who wait.
+func (e *entry) settle(h *held, failure *Error) {
+	f := e.flight
+	if f == nil {
+		return
+	}
+	e.flight = nil
+	f.held, f.failure = h, failure
 	close(f.done)
 }
 
 func (e *entry) obtained(token Token, now time.Time) *held {
-	h := newHeld(token, now)
 	e.failures, e.failure, e.notBefore = 0, nil, time.Time{}
+	e.refreshedAt = now.Round(0)
+	h := e.keep(token, now)
+	e.log.Info("access token obtained", "account", e.account.Name, "expires", h.Expires)
+	return h
+}
+
+// keep makes the token the account's own and plans its renewal.
+func (e *entry) keep(token Token, now time.Time) *held {
+	h := newHeld(token, now)
 	e.held.Store(h)
 	e.renewAfter(h.left(now) - h.renewal)
-	e.log.Info("access token obtained", "account", e.name, "expires", h.Expires)
 	return h
 }
 
 func (e *entry) failed(failure *Error, now time.Time) *Error {
 	e.failures++
-	wait := pause(failure, e.failures)
-	failure.Account = e.name
+	e.failure = e.named(failure)
+	var wait time.Duration // none where time doesn't help
+	if !e.waitsForPerson() {
+		wait = pause(failure, e.failures)
+		e.notBefore = now.Add(wait)
+	}
 	failure.RetryAfter = wait
-	e.failure, e.notBefore = failure, now.Add(wait)
 	if e.ctx.Err() != nil {
 		return failure // shutting down: nobody's failure
 	}
-	e.log.Warn("no new access token", "account", e.name, "class", failure.Class.String(), "reason", failure.Text,
+	e.log.Warn("no new access token", "account", e.account.Name, "class", failure.Class.String(), "reason", failure.Text,
 		"trace_id", failure.TraceID, "correlation_id", failure.CorrelationID, "retry_after", wait.Round(time.Second))
-	if e.held.Load().left(now) > wait {
+	if wait > 0 && e.held.Load().left(now) > wait {
 		e.renewAfter(wait)
 	}
+	return failure
+}
+
+// named says in the failure whose it is.
+func (e *entry) named(failure *Error) *Error {
+	failure.Account = e.account.Name
 	return failure
 }
 
@@ -198,7 +250,7 @@ func (e *entry) refused(token wire.Secret) (retry bool) {
 	}
 	e.forgotten = now
 	e.held.Store(nil)
-	e.log.Info("access token forgotten, the upstream refused it", "account", e.name)
+	e.log.Info("access token forgotten, the upstream refused it", "account", e.account.Name)
 	return true
 }
 

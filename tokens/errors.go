@@ -48,10 +48,10 @@ type Error struct {
 	// TraceID and CorrelationID are what Microsoft's support asks for.
 	TraceID, CorrelationID string
 	// RetryAfter is for how long no new request will be made, counted from
-	// the moment of this error.
+	// the moment of this error; 0 where only a sign-in helps.
 	RetryAfter time.Duration
-	// Err is the cause where that is a context's error or the client secret's;
-	// else nil.
+	// Err is the cause where that is a context's error, or that of a file or
+	// the store; else nil.
 	Err error
 }
 
@@ -66,3 +66,7 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause, if there is one.
 func (e *Error) Unwrap() error { return e.Err }
+
+func unknownAccount(account string) *Error {
+	return &Error{Class: SetUpWrong, Account: account, Text: "there is no such account"}
+}

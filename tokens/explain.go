@@ -20,12 +20,12 @@ import (
 )
 
 // explain turns an error of MSAL's into ours. MSAL's text is never passed on:
-// it repeats the whole answer, with the tokens in it. secret is what the
-// request was sent with, so that an answer that echoes it can be kept back.
-func explain(err error, secret wire.Secret) *Error {
+// it repeats the whole answer, with the tokens in it. secrets are what the
+// request was sent with, so that an answer that echoes them can be kept back.
+func explain(err error, secrets ...wire.Secret) *Error {
 	var answer msal.CallErr // by value, that is how MSAL returns it
 	if errors.As(err, &answer) && answer.Resp != nil {
-		return explainAnswer(answer.Resp, secret)
+		return explainAnswer(answer.Resp, secrets)
 	}
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -86,27 +86,53 @@ type tokenError struct {
 	CorrelationID string `json:"correlation_id"`
 }
 
-func explainAnswer(response *http.Response, secret wire.Secret) *Error {
-	failure := &Error{RetryAfter: retryAfter(response.Header.Get("Retry-After"), time.Now())}
+func explainAnswer(response *http.Response, secrets []wire.Secret) *Error {
+	now := time.Now()
 	var body tokenError
 	// MSAL has read the body already, within our bound; this is its copy.
 	data, _ := io.ReadAll(io.LimitReader(response.Body, maxBody))
 	// A field of an unexpected type is no reason to throw the others away.
 	_ = json.Unmarshal(data, &body)
-	if body.Error == "" {
-		failure.Class, failure.Text = explainStatus(response.StatusCode)
-		return failure
+	failure := body.explain(response.StatusCode, secrets)
+	failure.RetryAfter = retryAfter(response.Header.Get("Retry-After"), now)
+	failure.Text += clockHint(response.Header.Get("Date"), now)
+	return failure
+}
+
+// explain tells what an answer means that has this body and status.
+func (t *tokenError) explain(status int, secrets []wire.Secret) *Error {
+	if t.Error == "" {
+		class, text := explainStatus(status)
+		return &Error{Class: class, Text: text}
 	}
-	failure.AADSTS = body.code()
-	failure.TraceID, failure.CorrelationID = identifier(body.TraceID), identifier(body.CorrelationID)
+	failure := &Error{AADSTS: t.code(), TraceID: identifier(t.TraceID), CorrelationID: identifier(t.CorrelationID)}
 	if known, found := aadsts[failure.AADSTS]; found {
 		failure.Class = known.class
 		failure.Text = fmt.Sprintf("%s (AADSTS%d): %s", known.says, failure.AADSTS, known.do)
 		return failure
 	}
-	failure.Class = classOf(body.Error, response.StatusCode)
-	failure.Text = "Entra ID refused: " + body.words(secret)
+	failure.Class = classOf(t.Error, status)
+	failure.Text = "Entra ID refused: " + t.words(secrets)
 	return failure
+}
+
+// maxSkew is what Entra ID bears of a client's clock.
+const maxSkew = 5 * time.Minute
+
+// clockHint compares this machine's clock with the Date of an answer: a wrong
+// clock is behind many refusals, above all of signatures.
+func clockHint(date string, now time.Time) string {
+	theirs, err := http.ParseTime(date)
+	if err != nil {
+		return ""
+	}
+	switch ahead := now.Sub(theirs).Round(time.Second); {
+	case ahead > maxSkew:
+		return fmt.Sprintf(" (this machine's clock is %v ahead of Entra ID's)", ahead)
+	case ahead < -maxSkew:
+		return fmt.Sprintf(" (this machine's clock is %v behind Entra ID's)", -ahead)
+	}
+	return ""
 }
 
 // explainStatus is for answers that are no JSON of Entra's, but e.g. the plain

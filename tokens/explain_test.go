@@ -217,16 +217,17 @@ func TestAnswerRepeatsTheSecret(t *testing.T) {
 		{"in the first sentence", tokenError{Description: "The secret p&ss w%rd is wrong."}, true},
 		{"across the end of it", tokenError{Description: "The secret p&ss w%rd. Trace ID:"}, true},
 		{"encoded", tokenError{Description: "The secret p%26ss+w%25rd is wrong."}, true},
+		{"in base64", tokenError{Description: "The secret cCZzcyB3JXJk= is wrong."}, true},
 		{"in the name", tokenError{Error: "p&ss w%rd", Description: "Wrong."}, true},
 		{"nowhere", tokenError{Description: "The secret is wrong."}, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := test.answer.words(wire.NewSecret("p&ss w%rd"))
+			got := test.answer.words([]wire.Secret{wire.NewSecret("other"), wire.NewSecret("p&ss w%rd")})
 			if strings.Contains(got, "p&ss") || strings.Contains(got, "p%26ss") || strings.Contains(got, "isn't shown") != test.hidden {
 				t.Errorf("got %q", got)
 			}
-			if got := test.answer.words(wire.Secret{}); strings.Contains(got, "isn't shown") {
+			if got := test.answer.words([]wire.Secret{{}}); strings.Contains(got, "isn't shown") {
 				t.Errorf("with no secret: %q", got)
 			}
 		})
@@ -293,7 +294,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		e := newEntra()
 		e.answer(plain(status, body, "Retry-After", retryAfter))
-		source := &clientSecret{app: e.app(), client: guarded(e.client())}
+		source := &application{app: e.app(), client: guarded(e.client())}
 		_, failure := source.fetch(t.Context())
 		if failure == nil {
 			return

@@ -53,6 +53,11 @@ func newHeld(token Token, now time.Time) *held {
 	}
 }
 
+// hasEnded goes by the wall clock, like Expires.
+func hasEnded(token Token, now time.Time) bool {
+	return !token.Expires.Round(0).After(now.Round(0))
+}
+
 // left is how long the token lives on; nothing held has ended.
 func (h *held) left(now time.Time) time.Duration {
 	if h == nil {

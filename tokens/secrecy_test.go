@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,7 +33,7 @@ func traces(secret string) []string {
 
 func wantNoTrace(t *testing.T, where, text string) {
 	t.Helper()
-	for _, secret := range []string{testSecret, testToken} {
+	for _, secret := range []string{testSecret, testToken, testRefresh, testPassword, testCode, testDevice} {
 		for _, trace := range traces(secret) {
 			if strings.Contains(text, trace) {
 				t.Errorf("%s holds a part of a secret", where)
@@ -124,4 +125,70 @@ func TestLongLifeShowsNoSecret(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The same for a person's sign-in, by each flow, and for its renewal.
+func TestNoSecretOfAPersonIsShown(t *testing.T) {
+	for _, flow := range []Flow{FlowPassword, FlowDeviceCode, FlowBrowser} {
+		for name, answer := range answersWithSecrets(flow) {
+			t.Run(name+" "+string(flow), func(t *testing.T) {
+				if flow == FlowBrowser { // which has a listener
+					signInAndShowAll(t, flow, answer)
+				} else {
+					synctest.Test(t, func(t *testing.T) { signInAndShowAll(t, flow, answer) })
+				}
+			})
+		}
+	}
+}
+
+// answersWithSecrets repeat what the flow has sent, in places where it isn't
+// expected.
+func answersWithSecrets(flow Flow) map[string]http.HandlerFunc {
+	tokens := testRefresh + " " + testToken + " " + testCode + " " + testDevice
+	sent := map[Flow]string{FlowPassword: testPassword, FlowDeviceCode: testDevice, FlowBrowser: testCode}[flow]
+	data, _ := json.Marshal(alice.answer(testToken, testRefresh, 4500))
+	body := string(data)
+	return map[string]http.HandlerFunc{
+		"good":                alice.grant(testToken, testRefresh, 4500),
+		"another person":      identity{tokens, "x", testTenantID}.grant(testToken, testRefresh, 4500),
+		"another tenant":      identity{testPerson, "x", tokens}.grant(testToken, testRefresh, 4500),
+		"truncated":           plain(200, body[:len(body)-1]),
+		"no expires_in":       plain(200, strings.ReplaceAll(body, "expires_in", "expires")),
+		"declined scope":      plain(200, strings.ReplaceAll(body, mailScope, testToken)),
+		"bad ID token":        plain(200, `{"expires_in":1,"id_token":"`+testRefresh+`","access_token":"`+testToken+`"}`),
+		"unknown code":        refusal(400, "invalid_grant", 4711, tokens+" "+sent),
+		"unknown code, alone": refusal(400, "invalid_grant", 4711, sent),
+		"unknown error":       refusal(400, sent, 0, ""),
+		"error in the grant":  plain(200, strings.Replace(body, "{", `{"error":"`+testRefresh+`",`, 1)),
+	}
+}
+
+func signInAndShowAll(t *testing.T, flow Flow, answer http.HandlerFunc) {
+	h := deviceHouse()
+	h.app.Flow = flow
+	h.answer(answer)
+	b := h.open(t)
+	defer b.Close()
+	pages := make(chan string, 1)
+	dialog := &person{password: wire.NewSecret(testPassword), address: func(address string) {
+		query := asked(t, address)
+		go func() {
+			_, text := browse(t, query.Get("redirect_uri"), visit{"GET", "/", yes(query)})
+			pages <- text
+		}()
+	}}
+	status, err := b.SignIn(t.Context(), testAccount, dialog)
+	token, tokenErr := b.Token(t.Context(), testAccount)
+	b.Refused(testAccount, token.Value)
+	_, again := b.Token(t.Context(), testAccount)
+	h.log.logger().Error("shown", "status", status, "error", err, "token", token, "again", again, "all", b.Accounts())
+	for _, shown := range []any{status, err, token, tokenErr, again, b.Accounts()} {
+		wantNoTrace(t, "what is shown", fmtAll(shown))
+	}
+	if flow == FlowBrowser {
+		wantNoTrace(t, "the page", <-pages)
+	}
+	b.Close()
+	wantNoTrace(t, "the log", h.log.String())
 }

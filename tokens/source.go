@@ -11,10 +11,16 @@ type source interface {
 	fetch(ctx context.Context) (Token, *Error)
 }
 
-// newSource returns the source for the app's flow.
-func newSource(app App, client *http.Client) (source, error) {
-	if err := app.check(); err != nil {
-		return nil, err
+// newSource returns the source for the account's flow, also as the delegated
+// one where a person signs in. The app has been checked.
+func newSource(account Account, client *http.Client, o Options) (source, *delegated) {
+	app := account.App
+	switch {
+	case app.Flow == FlowManagedIdentity:
+		return &managedIdentity{app: app, client: guardedLocal(o.HTTPClient)}, nil
+	case app.Flow.hasPerson():
+		person := &delegated{account: account, client: client, store: o.Store, log: o.Log}
+		return person, person
 	}
-	return &clientSecret{app: app, client: client}, nil
+	return &application{app: app, client: client}, nil
 }

@@ -3,15 +3,16 @@
 //
 // A Broker holds one access token per account, in memory. The first session
 // that needs one causes the first request; from then on the token is renewed
-// in the background, ahead of its end, for as long as somebody uses it. The
-// package knows nothing of what the tokens are for.
+// in the background, ahead of its end, for as long as somebody uses it.
+//
+// Accounts are of two kinds. Where the application itself may act, a secret, a
+// certificate or the machine's identity is all it takes. Where it acts for a
+// person, that person signs in once (Broker.SignIn); the sign-in is kept in a
+// store and renewed by age, so that it doesn't end. The package knows nothing
+// of what the tokens are for.
 package tokens
 
 import (
-	"errors"
-	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	"oauthproxy/internal/wire"
@@ -20,55 +21,86 @@ import (
 // Flow names the way by which an application obtains its tokens.
 type Flow string
 
-// FlowClientSecret is the client credentials grant with a client secret
-// (RFC 6749 section 4.4): no person takes part.
-const FlowClientSecret Flow = "client_secret"
+// The flows in which a person signs in, once.
+const (
+	// FlowBrowser is the authorization code grant with PKCE (RFC 6749 section
+	// 4.1, RFC 7636, RFC 8252): the person signs in with a browser that can
+	// reach this machine, or pastes the address where it ends.
+	FlowBrowser Flow = "browser"
+	// FlowDeviceCode is the device authorization grant (RFC 8628): the person
+	// enters a code on any other machine.
+	FlowDeviceCode Flow = "device_code"
+	// FlowPassword is the resource owner password grant (RFC 6749 section
+	// 4.3). It is deprecated, and knows no second factor.
+	FlowPassword Flow = "password"
+)
 
-// App is an application registered in Entra ID.
+// The flows in which the application itself is known to Entra ID.
+const (
+	// FlowClientSecret is the client credentials grant with a client secret
+	// (RFC 6749 section 4.4).
+	FlowClientSecret Flow = "client_secret"
+	// FlowCertificate is that grant with an assertion signed by a
+	// certificate's key (RFC 7523).
+	FlowCertificate Flow = "certificate"
+	// FlowWorkloadIdentity is that grant with a token of another issuer, e.g.
+	// of a Kubernetes cluster, as the assertion.
+	FlowWorkloadIdentity Flow = "workload_identity"
+	// FlowManagedIdentity asks the Azure machine that the program runs on.
+	FlowManagedIdentity Flow = "managed_identity"
+)
+
+// hasPerson tells whether a person signs in.
+func (f Flow) hasPerson() bool {
+	return f == FlowBrowser || f == FlowDeviceCode || f == FlowPassword
+}
+
+// App is an application registered in Entra ID. Its functions are called
+// before every token request, so that a renewed file works without a restart;
+// their errors are shown to people and must not hold the secret.
 type App struct {
 	// Authority is the https address of the tenant, e.g.
 	// https://login.microsoftonline.com/contoso.onmicrosoft.com.
+	// A managed identity has none.
 	Authority string
 	// ClientID is the application's identifier (a GUID).
+	// A managed identity has none.
 	ClientID string
 	// Flow is the way to a token.
 	Flow Flow
-	// ClientSecret returns the secret. It is called before every token
-	// request, so that a renewed secret file works without a restart. Its
-	// error is shown to people: it must not hold the secret.
-	ClientSecret func() (wire.Secret, error)
 	// Scopes are what the token is to be good for, e.g.
 	// https://outlook.office365.com/.default.
 	Scopes []string
+	// ClientSecret returns the secret of FlowClientSecret.
+	ClientSecret func() (wire.Secret, error)
+	// Certificate returns the certificate of FlowCertificate.
+	Certificate func() (Certificate, error)
+	// FederatedToken returns the token that FlowWorkloadIdentity shows.
+	FederatedToken func() (wire.Secret, error)
+	// ManagedIdentityClientID names a user-assigned identity; "" is the
+	// system-assigned one.
+	ManagedIdentityClientID string
 }
 
 // Account is one holder of an access token.
 type Account struct {
 	// Name identifies the account to the broker, and to people in errors and logs.
 	Name string
-	App  App
+	// SignInAs is the address of the person who has to sign in; "" is Name.
+	SignInAs string
+	App      App
+}
+
+// person is the address of the person who has to sign in.
+func (a Account) person() string {
+	if a.SignInAs != "" {
+		return a.SignInAs
+	}
+	return a.Name
 }
 
 // Token is an access token and the wall-clock time of its end.
 type Token struct {
 	Value   wire.Secret
 	Expires time.Time
-}
-
-// check finds what no token request could succeed with.
-func (a App) check() error {
-	authority, err := url.Parse(a.Authority)
-	switch {
-	case err != nil || authority.Scheme != "https" || authority.Host == "" || strings.Trim(authority.Path, "/") == "":
-		return fmt.Errorf("the authority %q must be an https address with a tenant, e.g. https://login.microsoftonline.com/contoso.onmicrosoft.com", a.Authority)
-	case a.ClientID == "":
-		return errors.New("the client ID is missing")
-	case len(a.Scopes) == 0:
-		return errors.New("there is no scope to ask for")
-	case a.Flow != FlowClientSecret:
-		return fmt.Errorf("the flow %q isn't built in, only %s is", a.Flow, FlowClientSecret)
-	case a.ClientSecret == nil:
-		return errors.New("the client secret is missing")
-	}
-	return nil
 }

@@ -35,17 +35,40 @@ func NewHTTPClient(roots *x509.CertPool) *http.Client {
 // guarded returns the client with what MSAL lacks: no secret follows a
 // redirect or leaves without TLS, and no answer fills the memory.
 func guarded(client *http.Client) *http.Client {
+	return withTransport(client, &guardedTransport{next: transportOf(client)})
+}
+
+// guardedLocal is for the endpoint of a managed identity. That is a part of
+// the machine: it speaks plain HTTP, and no web proxy can reach it.
+func guardedLocal(client *http.Client) *http.Client {
+	next := transportOf(client)
+	if transport, ok := next.(*http.Transport); ok {
+		transport = transport.Clone()
+		transport.Proxy = nil
+		transport.DisableKeepAlives = true // one request an hour
+		next = transport
+	}
+	return withTransport(client, &guardedTransport{next: next, allowPlain: true})
+}
+
+func withTransport(client *http.Client, transport http.RoundTripper) *http.Client {
 	guard := *client
 	guard.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	next := client.Transport
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	guard.Transport = &guardedTransport{next: next}
+	guard.Transport = transport
 	return &guard
 }
 
-type guardedTransport struct{ next http.RoundTripper }
+func transportOf(client *http.Client) http.RoundTripper {
+	if client.Transport == nil {
+		return http.DefaultTransport
+	}
+	return client.Transport
+}
+
+type guardedTransport struct {
+	next       http.RoundTripper
+	allowPlain bool
+}
 
 // errNotHTTPS: the endpoint comes from a document of the authority's, which
 // could name any.
@@ -53,7 +76,7 @@ var errNotHTTPS = errors.New("the token endpoint is not an https address")
 
 // RoundTrip bounds the body of the answer.
 func (t *guardedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme != "https" {
+	if r.URL.Scheme != "https" && !t.allowPlain {
 		if r.Body != nil {
 			r.Body.Close()
 		}

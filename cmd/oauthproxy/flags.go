@@ -77,18 +77,27 @@ func (o *options) misuse(err error) int {
 	return o.ui.misuse("for what it takes, run: "+topic, "%v", err)
 }
 
-// configuration loads the file that --config names, else the default one. It
-// returns nil and the exit status when that can't be used.
+// file returns the configuration's name: what --config says, else the default
+// one. If there is none, the exit status isn't exitWell.
+func (o *options) file() (string, int) {
+	if *o.config != "" {
+		return *o.config, exitWell
+	}
+	found, err := config.DefaultFile()
+	if err != nil {
+		o.ui.say("%v", err)
+		o.ui.hint("name one with --config, or start from config.example.yaml")
+		return "", exitConfig
+	}
+	return found, exitWell
+}
+
+// configuration loads the configuration. It returns nil and the exit status
+// when that can't be used.
 func (o *options) configuration() (*config.Config, int) {
-	file := *o.config
-	if file == "" {
-		found, err := config.DefaultFile()
-		if err != nil {
-			o.ui.say("%v", err)
-			o.ui.hint("name one with --config, or start from config.example.yaml")
-			return nil, exitConfig
-		}
-		file = found
+	file, status := o.file()
+	if status != exitWell {
+		return nil, status
 	}
 	c, err := config.Load(file, accounts.CheckHash)
 	if err != nil {

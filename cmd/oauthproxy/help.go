@@ -29,7 +29,7 @@ func overview() string {
 	var b strings.Builder
 	b.WriteString("usage: oauthproxy [--config FILE] COMMAND\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(&b, "  %-24s %s\n", c.form(), c.summary)
+		fmt.Fprintf(&b, "  %-30s %s\n", c.form(), c.summary)
 	}
 	b.WriteString(`
 Without --config the configuration is oauthproxy/config.yaml in your

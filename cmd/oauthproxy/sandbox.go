@@ -89,6 +89,11 @@ apps:
     flow: client_secret
     client_secret_file: %q
     authority: %s
+  people:                          # who sign in, with: oauthproxy login MAILBOX
+    tenant: %s
+    client_id: %s
+    flow: device_code
+    authority: %s
 
 listeners:
   - {protocol: imap, address: "127.0.0.1:%d"}
@@ -101,18 +106,30 @@ upstream:
   smtp: {address: %q, tls: starttls}
   ca_file: %q
 
+state_directory: %q
+
 accounts:
-`, s.password.Reveal(), tenant, s.ClientID(), s.secretFile(), authority, p.imap, p.pop3, p.smtp,
-		s.IMAP(), s.POP3(), s.SMTP(), s.rootFile())
+`, s.password.Reveal(), tenant, s.ClientID(), s.secretFile(), authority,
+		tenant, s.ClientID(), authority, p.imap, p.pop3, p.smtp,
+		s.IMAP(), s.POP3(), s.SMTP(), s.rootFile(), filepath.Join(s.folder, "state"))
 	what := map[string]string{}
 	for _, scenario := range sandbox.Scenarios() {
 		what[scenario.Name+"@"+sandbox.Domain] = fmt.Sprintf("  # %s (%s)\n", scenario.What, scenario.Mark)
 	}
 	for _, mailbox := range s.Mailboxes() {
-		fmt.Fprintf(&b, "%s  - mailbox: %s\n    app: sandbox\n    logins:\n      - {user: %s, password_hash: %q}\n",
-			what[mailbox], mailbox, mailbox, s.hash)
+		fmt.Fprintf(&b, "%s  - mailbox: %s\n%s    logins:\n      - {user: %s, password_hash: %q}\n",
+			what[mailbox], mailbox, appOf(mailbox), mailbox, s.hash)
 	}
 	return b.String()
+}
+
+// appOf says in the configuration how the mailbox is opened: the shared one by
+// somebody who signs in, all others by the application itself.
+func appOf(mailbox string) string {
+	if mailbox == "shared@"+sandbox.Domain {
+		return "    app: people\n    sign_in_as: alice@" + sandbox.Domain + "\n"
+	}
+	return "    app: sandbox\n"
 }
 
 // load writes the configuration to the sandbox's folder and reads it back as

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -71,9 +72,23 @@ type running struct {
 
 func start(t *testing.T, args ...string) *running {
 	t.Helper()
+	return startWith(t, strings.NewReader(""), args)
+}
+
+// startTyping starts a command whose standard input is what is written to
+// keyboard.
+func startTyping(t *testing.T, args ...string) (r *running, keyboard io.Writer) {
+	t.Helper()
+	in, out := io.Pipe()
+	t.Cleanup(func() { _ = out.Close() })
+	return startWith(t, in, args), out
+}
+
+func startWith(t *testing.T, in io.Reader, args []string) *running {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	r := &running{newScreen(), newScreen(), stop, make(chan int, 1)}
-	go func() { r.status <- run(ctx, args, &ui{in: strings.NewReader(""), out: r.out, err: r.err}) }()
+	go func() { r.status <- run(ctx, args, &ui{in: in, out: r.out, err: r.err}) }()
 	return r
 }
 
@@ -91,8 +106,11 @@ func (r *running) end(t *testing.T) {
 	}
 }
 
-// send sends a message as a program that knows a password.
-func send(address, user, password string) error {
+// send sends a message of the user's, as a program that knows a password.
+func send(address, user, password string) error { return sendFrom(address, user, password, user) }
+
+// sendFrom sends a message from an address of its own.
+func sendFrom(address, user, password, from string) error {
 	c, err := smtp.Dial(address)
 	if err != nil {
 		return err
@@ -101,8 +119,8 @@ func send(address, user, password string) error {
 	if err := c.Auth(sasl.NewPlainClient("", user, password)); err != nil {
 		return err
 	}
-	message := fmt.Sprintf("From: <%s>\r\nSubject: hello\r\n\r\nhello\r\n", user)
-	return c.SendMail(user, []string{user}, strings.NewReader(message))
+	message := fmt.Sprintf("From: <%s>\r\nSubject: hello\r\n\r\nhello\r\n", from)
+	return c.SendMail(from, []string{from}, strings.NewReader(message))
 }
 
 func TestDemoOnce(t *testing.T) {
@@ -190,5 +208,41 @@ func TestServeRefuses(t *testing.T) {
 				t.Errorf("exit status %d, said:\n%s", got.status, got.err)
 			}
 		})
+	}
+}
+
+// TestServeNeedsNoState: where nobody has to sign in there is nothing to keep,
+// so that neither a state directory that can't be made nor a second process
+// stands in the way of mail.
+func TestServeNeedsNoState(t *testing.T) {
+	sandbox := start(t, "sandbox")
+	defer sandbox.end(t)
+	sandbox.err.await(t, "until Ctrl-C")
+	text := regexp.MustCompile(`"127\.0\.0\.1:(1143|1110|1587)"`).ReplaceAllString(sandbox.out.String(), `"127.0.0.1:0"`)
+	password := regexp.MustCompile(`password (\S+)\n`).FindStringSubmatch(text)[1]
+	for _, person := range []string{
+		`(?s)  people:.*?\n\n`,
+		`(?s)  - mailbox: shared@.*?\}\n`,
+	} {
+		text = regexp.MustCompile(person).ReplaceAllString(text, "")
+	}
+	folder := t.TempDir()
+	occupied := filepath.Join(folder, "file")
+	if err := os.WriteFile(occupied, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text = regexp.MustCompile(`state_directory: .*`).ReplaceAllString(text, fmt.Sprintf("\nstate_directory: %q", filepath.Join(occupied, "state")))
+	text = strings.Replace(text, "listeners:", "\nlisteners:", 1)
+	file := filepath.Join(folder, "config.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		proxy := start(t, "serve", "--config", file)
+		defer proxy.end(t)
+		address := proxy.err.await(t, `msg=listening protocol=smtp address=(\S+)`)[1]
+		if err := send(address, "alice@contoso.example", password); err != nil {
+			t.Error(err)
+		}
 	}
 }

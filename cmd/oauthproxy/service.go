@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,13 +13,12 @@ import (
 	"time"
 
 	"oauthproxy/accounts"
+	"oauthproxy/admin"
 	"oauthproxy/config"
-	"oauthproxy/internal/wire"
 	"oauthproxy/proxy"
 	"oauthproxy/proxy/imap"
 	"oauthproxy/proxy/pop3"
 	"oauthproxy/proxy/smtp"
-	"oauthproxy/tokens"
 )
 
 // grace is how long sessions may go on after the order to stop.
@@ -35,7 +33,8 @@ var protocols = map[string]proxy.Protocol{
 
 // service is the proxy, made of a configuration.
 type service struct {
-	broker    *tokens.Broker
+	signIns   *signIns
+	control   *admin.Server
 	server    *proxy.Server
 	listeners []listener
 }
@@ -49,21 +48,21 @@ type listener struct {
 // newService builds the proxy and opens its ports; nothing is served yet. All
 // ports that can't be opened are named at once.
 func newService(c *config.Config, log *slog.Logger) (*service, error) {
-	roots, err := trusted(c.Upstream.CAFile)
-	if err != nil {
-		return nil, err
-	}
 	directory, err := accounts.New(localLogins(c))
 	if err != nil {
 		return nil, err
 	}
-	broker, err := tokens.NewBroker(tokenAccounts(c), tokens.Options{HTTPClient: tokens.NewHTTPClient(roots), Log: log})
+	roots, err := trusted(c.Upstream.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	signIns, err := openSignIns(c, roots, log)
 	if err != nil {
 		return nil, err
 	}
 	server := proxy.NewServer(proxy.Options{
 		Accounts:    directory,
-		Tokens:      tokenSource{broker},
+		Tokens:      tokenSource{signIns.broker},
 		Routes:      routes(c),
 		UpstreamTLS: &tls.Config{RootCAs: roots},
 		HostName:    hostName(),
@@ -74,10 +73,20 @@ func newService(c *config.Config, log *slog.Logger) (*service, error) {
 		},
 		Log: log,
 	})
-	s := &service{broker: broker, server: server}
+	s := &service{signIns: signIns, server: server}
 	if err := s.listen(c); err != nil {
 		s.stop()
 		return nil, err
+	}
+	s.control, err = admin.Listen(controlSocket(c.StateDirectory), signIns, log)
+	if err != nil && signIns.store != nil {
+		s.stop()
+		return nil, err
+	}
+	if err != nil {
+		// Mail needs no socket, and where nobody has to sign in there is
+		// nothing that only this process could do.
+		log.Warn("no control socket: accounts and login can't ask this process", "cause", err)
 	}
 	return s, nil
 }
@@ -107,6 +116,9 @@ func (s *service) serve(ctx context.Context) {
 	for _, l := range s.listeners {
 		serving.Go(func() { _ = s.server.Serve(l.Listener, l.about) })
 	}
+	if s.control != nil {
+		serving.Go(s.control.Serve)
+	}
 	<-ctx.Done()
 	s.stop()
 	serving.Wait()
@@ -117,10 +129,13 @@ func (s *service) stop() {
 	for _, l := range s.listeners {
 		_ = l.Close()
 	}
+	if s.control != nil {
+		s.control.Close()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	s.server.Shutdown(ctx)
-	s.broker.Close()
+	s.signIns.Close()
 }
 
 // address returns the address of the port that speaks the protocol.
@@ -162,25 +177,6 @@ func describe(l config.Listener) (*proxy.Listener, error) {
 	return about, nil
 }
 
-// trusted returns the system's roots and those of the file.
-func trusted(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("upstream.ca_file: %w", err)
-	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("upstream.ca_file: no certificate in %s", file)
-	}
-	return roots, nil
-}
-
 func localLogins(c *config.Config) []accounts.Account {
 	var all []accounts.Account
 	for _, a := range c.Accounts {
@@ -195,31 +191,19 @@ func localLogins(c *config.Config) []accounts.Account {
 	return all
 }
 
-func tokenAccounts(c *config.Config) []tokens.Account {
-	var all []tokens.Account
-	for _, a := range c.Accounts {
-		app := c.Apps[a.App]
-		all = append(all, tokens.Account{Name: a.Mailbox, App: tokens.App{
-			Authority:    app.Authority,
-			ClientID:     app.ClientID,
-			Flow:         tokens.Flow(app.Flow),
-			ClientSecret: func() (wire.Secret, error) { return config.ReadSecret(app.ClientSecretFile) },
-			Scopes:       []string{app.Scope},
-		}})
-	}
-	return all
-}
-
+// routes returns the ways to the mailboxes. Somebody who signs in for a mailbox
+// of others opens it by IMAP and POP3, but by SMTP logs in as themselves:
+// Exchange wants it so.
 func routes(c *config.Config) map[string]map[string]proxy.Route {
 	all := make(map[string]map[string]proxy.Route, len(c.Accounts))
 	for _, a := range c.Accounts {
-		route := func(h config.Host) proxy.Route {
-			return proxy.Route{Address: h.Address, TLS: proxy.TLSMode(h.TLS), User: a.Mailbox}
+		route := func(h config.Host, user string) proxy.Route {
+			return proxy.Route{Address: h.Address, TLS: proxy.TLSMode(h.TLS), User: user}
 		}
 		all[a.Mailbox] = map[string]proxy.Route{
-			config.IMAP: route(a.Upstream.IMAP),
-			config.POP3: route(a.Upstream.POP3),
-			config.SMTP: route(a.Upstream.SMTP),
+			config.IMAP: route(a.Upstream.IMAP, a.Mailbox),
+			config.POP3: route(a.Upstream.POP3, a.Mailbox),
+			config.SMTP: route(a.Upstream.SMTP, a.Person()),
 		}
 	}
 	return all
@@ -240,30 +224,4 @@ func hostName() string {
 		return "localhost"
 	}
 	return name
-}
-
-// tokenSource gives the proxy what it needs of the broker, in its own terms.
-type tokenSource struct{ broker *tokens.Broker }
-
-func (t tokenSource) AccessToken(ctx context.Context, account string) (wire.Secret, error) {
-	token, err := t.broker.Token(ctx, account)
-	if err == nil {
-		return token.Value, nil
-	}
-	failure := &proxy.Failure{Kind: proxy.TokenUnavailable, Cause: err}
-	if e, ok := errors.AsType[*tokens.Error](err); ok {
-		if e.AADSTS != 0 {
-			// Other texts name files and hosts, which are nobody's business
-			// but the log's.
-			failure.Text = proxy.Sanitize([]byte(e.Text))
-		}
-		if e.Class == tokens.PersonNeeded {
-			failure.Kind = proxy.SignInRequired
-		}
-	}
-	return wire.Secret{}, failure
-}
-
-func (t tokenSource) Refused(account string, token wire.Secret) bool {
-	return t.broker.Refused(account, token)
 }

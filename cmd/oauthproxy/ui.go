@@ -93,9 +93,31 @@ const maxPassword = 1024
 // newPassword asks twice for a password on a terminal, else reads a line of
 // standard input, of which only the line end is no part of the password.
 func (u *ui) newPassword(ctx context.Context) (wire.Secret, error) {
-	if f, ok := u.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return u.askTwice(ctx, int(f.Fd()))
+	if terminal, ok := isTerminal(u.in); ok {
+		return u.askTwice(ctx, terminal)
 	}
+	return u.passwordLine(ctx)
+}
+
+// password asks for a password that exists, once.
+func (u *ui) password(ctx context.Context, prompt string) (wire.Secret, error) {
+	if terminal, ok := isTerminal(u.in); ok {
+		return u.ask(ctx, terminal, prompt)
+	}
+	return u.passwordLine(ctx)
+}
+
+// isTerminal tells whether a stream is a terminal, and which one.
+func isTerminal(stream any) (terminal int, ok bool) {
+	f, ok := stream.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	return int(f.Fd()), true
+}
+
+// passwordLine reads a password from a line of standard input.
+func (u *ui) passwordLine(ctx context.Context) (wire.Secret, error) {
 	line, err := wait(ctx, func() ([]byte, error) {
 		line, err := bufio.NewReader(io.LimitReader(u.in, maxPassword+2)).ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -106,7 +128,7 @@ func (u *ui) newPassword(ctx context.Context) (wire.Secret, error) {
 	if cut, found := bytes.CutSuffix(line, []byte("\n")); found {
 		line = bytes.TrimSuffix(cut, []byte("\r"))
 	}
-	return password(line, err)
+	return checkPassword(line, err)
 }
 
 func (u *ui) askTwice(ctx context.Context, terminal int) (wire.Secret, error) {
@@ -131,11 +153,11 @@ func (u *ui) ask(ctx context.Context, terminal int, prompt string) (wire.Secret,
 	typed, err := wait(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
 	_ = term.Restore(terminal, before)
 	fmt.Fprintln(u.err)
-	return password(typed, err)
+	return checkPassword(typed, err)
 }
 
-// password returns what was typed or read, if it can be a password.
-func password(typed []byte, err error) (wire.Secret, error) {
+// checkPassword returns what was typed or read, if it can be a password.
+func checkPassword(typed []byte, err error) (wire.Secret, error) {
 	switch {
 	case err != nil:
 		return wire.Secret{}, fmt.Errorf("can't read the password: %w", err)

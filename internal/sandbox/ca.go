@@ -24,7 +24,7 @@ func newCertificates() (rootPEM []byte, server tls.Certificate, err error) {
 	if err != nil {
 		return nil, server, err
 	}
-	root := template("oauthproxy sandbox root")
+	root := certificateTemplate("oauthproxy sandbox root")
 	root.IsCA = true
 	root.BasicConstraintsValid = true
 	root.KeyUsage = x509.KeyUsageCertSign
@@ -37,7 +37,7 @@ func newCertificates() (rootPEM []byte, server tls.Certificate, err error) {
 	if err != nil {
 		return nil, server, err
 	}
-	leaf := template("oauthproxy sandbox")
+	leaf := certificateTemplate("oauthproxy sandbox")
 	leaf.KeyUsage = x509.KeyUsageDigitalSignature
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	leaf.DNSNames = []string{"localhost"}
@@ -51,9 +51,9 @@ func newCertificates() (rootPEM []byte, server tls.Certificate, err error) {
 	return rootPEM, tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: key}, nil
 }
 
-// template returns what root and server certificate have in common. A random
+// certificateTemplate returns what root and server certificate have in common. A random
 // serial number keeps clients that remember certificates from confusing runs.
-func template(name string) *x509.Certificate {
+func certificateTemplate(name string) *x509.Certificate {
 	serial := make([]byte, 16)
 	rand.Read(serial)
 	return &x509.Certificate{

@@ -1,50 +1,61 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/rand"
-	"crypto/tls"
-	"encoding/json"
-	"io"
-	"log"
+	"crypto/x509"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// maxForm bounds the body of a request.
-const maxForm = 64 << 10
-
 // entra is the stand-in token service.
 type entra struct {
-	sandbox  *Sandbox
-	requests atomic.Int64 // token requests
+	sandbox *Sandbox
 
-	mu    sync.Mutex
-	fault EntraFault
+	mu              sync.Mutex
+	fault           EntraFault
+	requests        map[string]int // token requests, by grant type
+	deviceCodes     map[string]*deviceCode
+	codes           map[string]*authorizationCode
+	refreshTokens   map[string]*refreshToken
+	passwordRefused map[*person]int // AADSTS
+	certificates    []*x509.Certificate
+	federated       []federatedIdentity
+	assertions      map[string]time.Time // when those that were used expire, by jti
+	pollsTooFast    int
+}
+
+func newEntra(s *Sandbox) *entra {
+	return &entra{
+		sandbox:         s,
+		requests:        map[string]int{},
+		deviceCodes:     map[string]*deviceCode{},
+		codes:           map[string]*authorizationCode{},
+		refreshTokens:   map[string]*refreshToken{},
+		passwordRefused: map[*person]int{},
+		assertions:      map[string]time.Time{},
+	}
+}
+
+// forgetOld forgets codes and assertions whose time has been over for an hour;
+// before, they are known as expired ones. The caller holds e.mu.
+func (e *entra) forgetOld() {
+	hourAgo := time.Now().Add(-time.Hour)
+	maps.DeleteFunc(e.deviceCodes, func(_ string, d *deviceCode) bool { return d.expires.Before(hourAgo) })
+	maps.DeleteFunc(e.assertions, func(_ string, expires time.Time) bool { return expires.Before(hourAgo) })
+	maps.DeleteFunc(e.codes, func(_ string, c *authorizationCode) bool {
+		return c.issued.Add(cmp.Or(e.sandbox.opts.CodeLifetime, codeLife)).Before(hourAgo)
+	})
 }
 
 // serveEntra answers HTTPS on listener until the sandbox closes.
 func (s *Sandbox) serveEntra(listener net.Listener) {
-	s.entra = &entra{sandbox: s}
-	server := &http.Server{
-		Handler:           s.entra.handler(),
-		ReadHeaderTimeout: handshakeTimeout,
-		ReadTimeout:       time.Minute,
-		IdleTimeout:       readTimeout,
-		// Clients that do not trust the root would fill the log.
-		ErrorLog: log.New(io.Discard, "", 0),
-		// HTTP/1.1 alone: a fault has to take the connection over.
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
-	}
-	server.TLSConfig = s.tls.Clone()
-	s.running.Go(func() { server.ServeTLS(listener, "", "") })
-	s.running.Go(func() {
-		<-s.ctx.Done()
-		server.Close()
-	})
+	s.entra = newEntra(s)
+	s.serveHTTP(listener, true, s.entra.handler())
 }
 
 func (e *entra) handler() http.Handler {
@@ -52,12 +63,15 @@ func (e *entra) handler() http.Handler {
 	mux.HandleFunc("GET /common/discovery/instance", e.unlessDown(e.instance))
 	mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", e.unlessDown(e.openID))
 	mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", e.unlessDown(e.keys))
+	mux.HandleFunc("GET /common/UserRealm/{user}", e.unlessDown(e.userRealm))
+	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/devicecode", e.unlessDown(e.deviceAuthorization))
+	mux.HandleFunc("GET /{tenant}/oauth2/v2.0/authorize", e.unlessDown(e.authorize))
+	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/authorize", e.unlessDown(e.chooseAccount))
+	mux.HandleFunc("GET /devicelogin", e.unlessDown(e.deviceLogin))
+	mux.HandleFunc("POST /devicelogin", e.unlessDown(e.enterCode))
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", e.token)
 	mux.HandleFunc("POST /introspection", e.introspect)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		mux.ServeHTTP(w, r)
-	})
+	return mux
 }
 
 // unlessDown gives way to a fault that is everywhere.
@@ -121,20 +135,14 @@ func (e *entra) knowsTenant(tenant string) bool {
 	return strings.EqualFold(tenant, e.sandbox.issuer.tenantID) || strings.EqualFold(tenant, Domain)
 }
 
-// isSharedTenant tells whether the name stands for many tenants.
+// isSharedTenant tells whether the name stands for many tenants, or for the
+// one that all personal accounts are in.
 func isSharedTenant(tenant string) bool {
 	switch strings.ToLower(tenant) {
-	case "common", "organizations", "consumers":
+	case "common", "organizations", "consumers", PersonalTenantID:
 		return true
 	}
 	return false
-}
-
-func writeJSON(w http.ResponseWriter, status int, value any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(value)
 }
 
 // newClientSecret has the length and characters of the secrets in Entra's
@@ -143,13 +151,19 @@ func newClientSecret() string { return rand.Text()[:3] + "8Q~" + rand.Text() + r
 
 // Authority is the address of the tenant at Entra. The certificate is valid
 // for 127.0.0.1, ::1 and localhost; Domain may stand in place of the id.
-func (s *Sandbox) Authority() string { return "https://" + s.entraAddress + "/" + s.issuer.tenantID }
+func (s *Sandbox) Authority() string { return s.AuthorityAt(s.issuer.tenantID) }
+
+// AuthorityAt is the address of another tenant: Domain, organizations, common
+// or consumers.
+func (s *Sandbox) AuthorityAt(tenant string) string {
+	return "https://" + s.entraAddress + "/" + tenant
+}
 
 // TenantID is random in each run, as are ClientID and ClientSecret.
 func (s *Sandbox) TenantID() string { return s.issuer.tenantID }
 
-// ClientID is the id of the one application that Entra knows. It may open
-// every mailbox.
+// ClientID is the id of the one application that Entra knows. For itself it
+// may open every mailbox of the organisation; people may sign in with it, too.
 func (s *Sandbox) ClientID() string { return s.issuer.clientID }
 
 // ClientSecret is that application's secret.
@@ -171,7 +185,11 @@ func (s *Sandbox) Introspection() string { return "https://" + s.entraAddress + 
 // IssueToken returns a token for tests: app-only when user is "", else that
 // user's. It does not count as a token request.
 func (s *Sandbox) IssueToken(user string, o TokenOptions) string {
-	token, _, err := s.issuer.issue(user, o)
+	p := s.person(user)
+	if p == nil && user != "" {
+		p = newPerson(user, false)
+	}
+	token, _, err := s.issuer.issue(p, o)
 	if err != nil {
 		panic("sandbox: cannot sign a token: " + err.Error())
 	}
@@ -187,4 +205,20 @@ func (s *Sandbox) ExpireTokens() {
 
 // TokenRequests is how many token requests have reached Entra, refused and
 // failed ones included.
-func (s *Sandbox) TokenRequests() int { return int(s.entra.requests.Load()) }
+func (s *Sandbox) TokenRequests() int {
+	s.entra.mu.Lock()
+	defer s.entra.mu.Unlock()
+	sum := 0
+	for _, n := range s.entra.requests {
+		sum += n
+	}
+	return sum
+}
+
+// TokenRequestsBy is how many of them were for one grant type, those without a
+// known one being "".
+func (s *Sandbox) TokenRequestsBy(grant string) int {
+	s.entra.mu.Lock()
+	defer s.entra.mu.Unlock()
+	return s.entra.requests[grant]
+}

@@ -139,6 +139,8 @@ func TestTokenRefusals(t *testing.T) {
 	}{
 		{"unknown tenant", endpoint("fabrikam.example"), goodForm(s), 400, "invalid_request", 90002, "Tenant 'fabrikam.example' not found"},
 		{"common", endpoint("common"), goodForm(s), 400, "invalid_request", 9001023, "/common"},
+		{"consumers", endpoint("consumers"), goodForm(s), 400, "invalid_request", 9001023, "/consumers"},
+		{"organizations", endpoint("organizations"), goodForm(s), 400, "invalid_request", 50059, "tenant-identifying"},
 		{"no grant", endpoint(s.TenantID()), with("grant_type", ""), 400, "invalid_request", 900144, "grant_type"},
 		{"unknown grant", endpoint(s.TenantID()), with("grant_type", "magic"), 400, "unsupported_grant_type", 70003, "'magic'"},
 		{"unknown client", endpoint(s.TenantID()), with("client_id", "x"), 400, "unauthorized_client", 700016, "identifier 'x' was not found in the directory '" + s.TenantID()},
@@ -160,6 +162,9 @@ func TestTokenRefusals(t *testing.T) {
 	}
 	if got := s.TokenRequests(); got != len(tests) {
 		t.Errorf("TokenRequests = %d, want %d", got, len(tests))
+	}
+	if known, unknown := s.TokenRequestsBy(GrantClientCredentials), s.TokenRequestsBy(""); known != len(tests)-2 || unknown != 2 {
+		t.Errorf("%d requests of the grant, %d of none, want %d and 2", known, unknown, len(tests)-2)
 	}
 }
 
@@ -344,6 +349,38 @@ func TestFaultTimes(t *testing.T) {
 		if status, _, _ := post(t, s, tokenEndpoint(s), goodForm(s)); status != want {
 			t.Errorf("request %d: status %d, want %d", i+1, status, want)
 		}
+	}
+}
+
+// TestFaultOfAllGrants has each grant, and a managed identity, meet a fault.
+func TestFaultOfAllGrants(t *testing.T) {
+	s := start(t, Options{})
+	s.SetEntraFault(TooManyRequests(time.Minute))
+	for grant := range grants {
+		status, _, body := post(t, s, tokenEndpoint(s), url.Values{"grant_type": {grant}, "client_id": {s.ClientID()}})
+		if status != http.StatusTooManyRequests || body != "Too Many Requests" {
+			t.Errorf("%s: status %d, %q", grant, status, body)
+		}
+		if got := s.TokenRequestsBy(grant); got != 1 {
+			t.Errorf("%s: %d requests counted, want 1", grant, got)
+		}
+	}
+	endpoint, header := s.ManagedIdentity()
+	if status, _ := askIdentity(t, endpoint, "X-IDENTITY-HEADER", header); status != http.StatusTooManyRequests {
+		t.Errorf("managed identity: status %d", status)
+	}
+	if status, _, _ := post(t, s, s.Authority()+"/oauth2/v2.0/devicecode", url.Values{"client_id": {s.ClientID()}, "scope": mailScopes[:1]}); status != http.StatusOK {
+		t.Errorf("a device code met the fault: status %d", status)
+	}
+}
+
+func TestRetryAfterDate(t *testing.T) {
+	s := start(t, Options{})
+	s.SetEntraFault(ServerError(503, time.Hour).RetryAfterDate())
+	_, header, _ := post(t, s, tokenEndpoint(s), goodForm(s))
+	date, err := http.ParseTime(header.Get("Retry-After"))
+	if wait := time.Until(date); err != nil || wait < 50*time.Minute || wait > 61*time.Minute {
+		t.Errorf("Retry-After %q (%v), want a date in an hour", header.Get("Retry-After"), err)
 	}
 }
 

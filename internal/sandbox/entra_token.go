@@ -9,54 +9,117 @@ import (
 
 // grants are the ways to get a token, by grant_type (RFC 6749).
 var grants = map[string]func(*entra, http.ResponseWriter, *http.Request){
-	"client_credentials": (*entra).clientCredentials,
+	GrantClientCredentials: (*entra).clientCredentials,
+	GrantAuthorizationCode: (*entra).codeGrant,
+	GrantDeviceCode:        (*entra).deviceCodeGrant,
+	GrantRefreshToken:      (*entra).refreshTokenGrant,
+	GrantPassword:          (*entra).passwordGrant,
+}
+
+// Grant types.
+const (
+	GrantClientCredentials = "client_credentials"
+	GrantAuthorizationCode = "authorization_code"
+	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+	GrantRefreshToken      = "refresh_token"
+	GrantPassword          = "password"
+)
+
+// grantType is the grant that a request is for. MSAL calls the device code
+// flow by an older name.
+func grantType(r *http.Request) string {
+	name := r.PostFormValue("grant_type")
+	if name == "device_code" {
+		return GrantDeviceCode
+	}
+	return name
 }
 
 // token is the token endpoint.
 func (e *entra) token(w http.ResponseWriter, r *http.Request) {
-	e.requests.Add(1)
+	err := r.ParseForm()
+	e.count(grantType(r))
 	if e.meetsFault(w, r, tokenRequest) {
 		return
 	}
-	if err := r.ParseForm(); err != nil {
+	if err != nil {
 		http.Error(w, "cannot read the request", http.StatusBadRequest)
 		return
 	}
-	grantType := r.PostFormValue("grant_type")
-	grant, ok := grants[grantType]
+	name := grantType(r)
+	grant, ok := grants[name]
 	switch tenant := r.PathValue("tenant"); {
 	case !e.knowsTenant(tenant) && !isSharedTenant(tenant):
 		e.refuse(w, r, 90002)
-	case grantType == "":
+	case name == "":
 		e.refuse(w, r, 900144)
 	case !ok:
 		e.refuse(w, r, 70003)
 	case r.PostFormValue("client_id") != e.sandbox.issuer.clientID:
 		e.refuse(w, r, 700016)
+	case name != GrantClientCredentials && hasClientSecret(r):
+		e.refuse(w, r, 700025)
 	default:
 		grant(e, w, r)
 	}
 }
 
+// hasClientSecret tells whether a client proves who it is. The application may
+// do so when it acts for itself; where a person signs in it is a public client
+// (RFC 8252 section 8.5).
+func hasClientSecret(r *http.Request) bool {
+	return r.PostFormValue("client_secret") != "" || r.PostFormValue("client_assertion") != ""
+}
+
+// count counts a token request. What a client may write into grant_type is not
+// kept.
+func (e *entra) count(grant string) {
+	if _, ok := grants[grant]; !ok && grant != GrantManagedIdentity {
+		grant = ""
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.requests[grant]++
+}
+
 // clientCredentials gives an application a token of its own (RFC 6749 section
 // 4.4).
 func (e *entra) clientCredentials(w http.ResponseWriter, r *http.Request) {
-	secret := r.PostFormValue("client_secret")
+	refusal := e.checkClient(r)
 	resource, ok := defaultScope(r.PostFormValue("scope"))
 	switch {
+	case strings.EqualFold(r.PathValue("tenant"), "organizations"):
+		e.refuse(w, r, 50059)
 	case isSharedTenant(r.PathValue("tenant")):
 		e.refuse(w, r, 9001023)
-	case secret == "":
-		e.refuse(w, r, 7000218)
-	case subtle.ConstantTimeCompare([]byte(secret), []byte(e.sandbox.clientSecret)) != 1:
-		e.refuse(w, r, 7000215)
+	case refusal != nil:
+		e.refuseWith(w, r, *refusal)
 	case !ok:
 		e.refuse(w, r, 1002012)
 	case !slices.Contains([]string{audienceApp, audienceDelegated, audienceID}, resource):
 		e.refuse(w, r, 500011)
 	default:
-		e.grantToken(w, "", TokenOptions{Audience: resource})
+		e.grantApplication(w, resource)
 	}
+}
+
+// checkClient tells why the application is not believed to be itself; nil: it
+// is.
+func (e *entra) checkClient(r *http.Request) *entraError {
+	secret := r.PostFormValue("client_secret")
+	number := 0
+	switch {
+	case r.PostFormValue("client_assertion") != "":
+		return e.checkAssertion(r)
+	case secret == "":
+		number = 7000218
+	case subtle.ConstantTimeCompare([]byte(secret), []byte(e.sandbox.clientSecret)) != 1:
+		number = 7000215
+	default:
+		return nil
+	}
+	refusal := findEntraError(number)
+	return &refusal
 }
 
 // defaultScope returns the resource in a scope of the form RESOURCE/.default.
@@ -76,27 +139,44 @@ func defaultScope(scope string) (resource string, ok bool) {
 	return resource, resource != ""
 }
 
-// grantToken answers with a new token.
-func (e *entra) grantToken(w http.ResponseWriter, user string, o TokenOptions) {
-	token, lifetime, err := e.sandbox.issuer.issue(user, o)
+// tokenAnswer is the answer to a token request (RFC 6749 section 5.1).
+type tokenAnswer struct {
+	TokenType    string `json:"token_type"`
+	Scope        string `json:"scope,omitempty"`
+	ExpiresIn    int    `json:"expires_in"`
+	ExtExpiresIn int    `json:"ext_expires_in"`
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
+	ClientInfo   string `json:"client_info,omitempty"`
+}
+
+// accessToken makes an answer that holds a new access token alone.
+func (e *entra) accessToken(p *person, o TokenOptions) (tokenAnswer, error) {
+	token, lifetime, err := e.sandbox.issuer.issue(p, o)
+	// Entra says one second less than the whole.
+	seconds := max(int(lifetime.Seconds())-1, 0)
+	return tokenAnswer{TokenType: "Bearer", ExpiresIn: seconds, ExtExpiresIn: seconds, AccessToken: token}, err
+}
+
+// grantApplication answers with a token of the application's own.
+func (e *entra) grantApplication(w http.ResponseWriter, audience string) {
+	answer, err := e.accessToken(nil, TokenOptions{Audience: audience})
 	if err != nil {
 		http.Error(w, "cannot sign the token", http.StatusInternalServerError)
 		return
 	}
-	e.sandbox.log.Info("token issued", "lifetime", lifetime)
-	// Entra says one second less than the whole.
-	seconds := max(int(lifetime.Seconds())-1, 0)
-	writeJSON(w, http.StatusOK, map[string]any{
-		"token_type":     "Bearer",
-		"expires_in":     seconds,
-		"ext_expires_in": seconds,
-		"access_token":   token,
-	})
+	e.sandbox.log.Info("token issued", "expires_in", answer.ExpiresIn)
+	writeJSON(w, http.StatusOK, answer)
 }
 
 func (e *entra) refuse(w http.ResponseWriter, r *http.Request, number int) {
-	e.sandbox.log.Info("token refused", "error", number)
-	findEntraError(number).write(w, r)
+	e.refuseWith(w, r, findEntraError(number))
+}
+
+func (e *entra) refuseWith(w http.ResponseWriter, r *http.Request, refusal entraError) {
+	e.sandbox.log.Info("token refused", "error", refusal.number)
+	refusal.write(w, r)
 }
 
 // introspect tells a mail server about a token (RFC 7662 section 2).

@@ -17,6 +17,9 @@ type EntraFault struct {
 	answer     http.HandlerFunc
 	times      int // requests it still meets; 0: all
 	everywhere bool
+
+	retryAfter time.Duration // 0: no Retry-After
+	asDate     bool          // the form of that header (RFC 9110 section 10.2.3)
 }
 
 // NoFault lets Entra answer again.
@@ -28,9 +31,16 @@ func (f EntraFault) Times(n int) EntraFault {
 	return f
 }
 
-// Everywhere makes a fault meet the discovery documents as well.
+// Everywhere makes a fault meet all other requests as well: discovery
+// documents, device codes and pages.
 func (f EntraFault) Everywhere() EntraFault {
 	f.everywhere = true
+	return f
+}
+
+// RetryAfterDate makes the Retry-After of a fault a date in place of seconds.
+func (f EntraFault) RetryAfterDate() EntraFault {
+	f.asDate = true
 	return f
 }
 
@@ -47,10 +57,7 @@ func ServerError(status int, retryAfter time.Duration) EntraFault {
 }
 
 func plainText(name string, status int, body string, retryAfter time.Duration) EntraFault {
-	return EntraFault{name: name, answer: func(w http.ResponseWriter, _ *http.Request) {
-		if retryAfter > 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
-		}
+	return EntraFault{name: name, retryAfter: retryAfter, answer: func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		w.WriteHeader(status)
 		io.WriteString(w, body)
@@ -112,8 +119,8 @@ func success(name, body string) EntraFault {
 	}}
 }
 
-// SetEntraFault makes a fault meet all token requests from now on; NoFault
-// ends it. Introspection never fails.
+// SetEntraFault makes a fault meet all token requests from now on, of every
+// grant and of managed identities; NoFault ends it. Introspection never fails.
 func (s *Sandbox) SetEntraFault(f EntraFault) {
 	s.entra.mu.Lock()
 	defer s.entra.mu.Unlock()
@@ -134,9 +141,20 @@ func (e *entra) meetsFault(w http.ResponseWriter, r *http.Request, kind requestK
 	f, ok := e.takeFault(kind)
 	if ok {
 		e.sandbox.log.Info("Entra fault", "fault", f.name, "path", r.URL.Path)
+		if f.retryAfter > 0 {
+			w.Header().Set("Retry-After", f.retryHeader())
+		}
 		f.answer(w, r)
 	}
 	return ok
+}
+
+// retryHeader is the value of Retry-After.
+func (f EntraFault) retryHeader() string {
+	if f.asDate {
+		return time.Now().Add(f.retryAfter).UTC().Format(http.TimeFormat)
+	}
+	return strconv.Itoa(int(f.retryAfter.Seconds()))
 }
 
 func (e *entra) takeFault(kind requestKind) (EntraFault, bool) {

@@ -107,7 +107,7 @@ func (s *Sandbox) decide(p protocol, response string) login {
 	if l.token, l.refused = s.issuer.verify(sent.token); l.refused != nil {
 		return l
 	}
-	if l.refused = permitted(l.token, p, box.address); l.refused != nil {
+	if l.refused = permitted(l.token, p, box); l.refused != nil {
 		return l
 	}
 	switch {
@@ -127,13 +127,16 @@ func (l login) address() string {
 }
 
 // permitted tells whether a good token opens the mailbox in the protocol.
-func permitted(c claims, p protocol, address string) error {
+func permitted(c claims, p protocol, box *mailbox) error {
 	switch c.Audience {
 	case audienceApp, audienceDelegated, audienceID:
 	default:
 		return errors.New("token is for another resource")
 	}
 	if c.UPN == "" {
+		if box.scenario.personal {
+			return errors.New("no application opens a personal mailbox")
+		}
 		if !slices.Contains(c.Roles, p.role) {
 			return errors.New("token has no role " + p.role)
 		}
@@ -142,7 +145,9 @@ func permitted(c claims, p protocol, address string) error {
 	if !slices.Contains(strings.Fields(c.Scope), p.scope) {
 		return errors.New("token has no scope " + p.scope)
 	}
-	if !strings.EqualFold(c.UPN, address) {
+	// SMTP is for the person alone, whosever mailbox the message comes from.
+	isOwn := strings.EqualFold(c.UPN, box.address)
+	if !isOwn && (p == smtpProtocol || !box.allows(c.UPN, fullAccess)) {
 		return errors.New("token belongs to another user")
 	}
 	return nil

@@ -23,17 +23,19 @@ type mailbox struct {
 
 	mu         sync.Mutex
 	folders    map[string]*folder
-	validity   uint32          // UIDVALIDITY of the newest folder
-	firstToken string          // id of the first token seen, for refuseFirst
+	validity   uint32 // UIDVALIDITY of the newest folder
+	firstToken string // id of the first token seen, for refuseFirst
+	rights     map[rightGrant]bool
 	senders    []*smtpDialogue // SMTP connections logged in, oldest first
 	submitted  []time.Time     // when messages were submitted, of the last minute
 }
 
 func newMailbox(sc *Scenario) *mailbox {
 	m := &mailbox{
-		address:  sc.Name + "@" + Domain,
+		address:  sc.address(),
 		scenario: sc,
 		folders:  map[string]*folder{},
+		rights:   map[rightGrant]bool{},
 	}
 	m.create(inbox)
 	m.create(sentItems)

@@ -6,7 +6,7 @@
 // is concerned; after it, the mailbox behind IMAP is go-imap's server, which
 // words its replies differently. Where nothing is recorded about Exchange, a
 // comment says that the reply is a guess: a test that passes here proves
-// nothing about the real service in those places.
+// nothing about the real service in those places. The same holds for Entra.
 //
 // It shares no code with the proxy: a mistake that both made would agree with
 // itself.
@@ -40,6 +40,27 @@ type Options struct {
 	// TokenLifetime of the tokens that Entra issues. 0: random, 60 to 90
 	// minutes, as Entra's are.
 	TokenLifetime time.Duration
+
+	// RefreshTokenLifetime without use (0: 90 days), and how long an
+	// authorization code is good (0: ten minutes).
+	RefreshTokenLifetime, CodeLifetime time.Duration
+
+	// DeviceCodeLifetime is how long a device code waits for a person (0: 15
+	// minutes), DeviceCodeInterval what the client shall wait between two
+	// polls (0: five seconds). SlowDown answers faster polls with slow_down.
+	DeviceCodeLifetime, DeviceCodeInterval time.Duration
+	SlowDown                               bool
+
+	// AutoApprove signs that person in wherever one is waited for. "": nobody
+	// is signed in, until a page or a method has said who.
+	AutoApprove string
+
+	// RedirectURIs of the application besides http://localhost.
+	RedirectURIs []string
+
+	// NoPublicClient sets "Allow public client flows" to No: no device codes
+	// and no passwords.
+	NoPublicClient bool
 
 	// Greeting replaces the text of the three greetings. "": Exchange's.
 	Greeting string
@@ -85,16 +106,20 @@ type Sandbox struct {
 	issuer       *issuer
 	clientSecret string
 	entra        *entra
+	managed      *managedIdentity
 	imapServer   *imapBackend
 	mailboxes    map[string]*mailbox // by address in lower case
+	people       map[string]*person  // likewise
 	listeners    []net.Listener
 
-	entraAddress, imapAddress, pop3Address, smtpAddress string
-	imapStartTLSAddress, pop3StartTLSAddress            string
+	entraAddress, managedAddress             string
+	imapAddress, pop3Address, smtpAddress    string
+	imapStartTLSAddress, pop3StartTLSAddress string
 }
 
 // Start opens the listeners and returns at once. It fails when an address
-// cannot be listened on; then nothing is left open.
+// cannot be listened on, or when nobody signs in as Options.AutoApprove; then
+// nothing is left open.
 func Start(opts Options) (*Sandbox, error) {
 	s := &Sandbox{opts: opts, log: opts.Log, clientSecret: newClientSecret()}
 	if s.log == nil {
@@ -112,6 +137,9 @@ func Start(opts Options) (*Sandbox, error) {
 }
 
 func (s *Sandbox) open() error {
+	if address := s.opts.AutoApprove; address != "" && s.person(address) == nil {
+		return fmt.Errorf("nobody signs in as %s", address)
+	}
 	rootPEM, certificate, err := newCertificates()
 	if err != nil {
 		return fmt.Errorf("cannot make certificates: %w", err)
@@ -129,6 +157,7 @@ func (s *Sandbox) open() error {
 		serve   func(net.Listener)
 	}{
 		{orFree(s.opts.EntraAddress), &s.entraAddress, s.serveEntra},
+		{orFree(""), &s.managedAddress, s.serveManagedIdentity},
 		{orFree(s.opts.IMAPAddress), &s.imapAddress, func(l net.Listener) { s.serveMail(l, true, s.serveIMAP) }},
 		{orFree(s.opts.POP3Address), &s.pop3Address, func(l net.Listener) { s.serveMail(l, true, s.servePOP3) }},
 		{orFree(s.opts.SMTPAddress), &s.smtpAddress, func(l net.Listener) { s.serveMail(l, false, s.serveSMTP) }},
@@ -170,13 +199,17 @@ func (s *Sandbox) Close() error {
 }
 
 func (s *Sandbox) addMailboxes() {
-	s.mailboxes = map[string]*mailbox{}
+	s.mailboxes, s.people = map[string]*mailbox{}, map[string]*person{}
 	for _, list := range [][]Scenario{plainMailboxes, scenarios} {
 		for i := range list {
 			m := newMailbox(&list[i])
 			s.mailboxes[m.address] = m
+			if !list[i].shared {
+				s.people[m.address] = newPerson(m.address, list[i].personal)
+			}
 		}
 	}
+	s.mailbox("shared@" + Domain).rights[rightGrant{fullAccess, "alice@" + Domain}] = true
 }
 
 // mailbox returns the mailbox with that address, or nil.
@@ -184,12 +217,15 @@ func (s *Sandbox) mailbox(address string) *mailbox {
 	return s.mailboxes[strings.ToLower(address)]
 }
 
-// Mailboxes returns the addresses of all mailboxes, those that work first.
+// Mailboxes returns the addresses of the organisation's mailboxes, those that
+// work first.
 func (s *Sandbox) Mailboxes() []string {
 	var addresses []string
 	for _, list := range [][]Scenario{plainMailboxes, scenarios} {
 		for _, sc := range list {
-			addresses = append(addresses, sc.Name+"@"+Domain)
+			if !sc.personal {
+				addresses = append(addresses, sc.address())
+			}
 		}
 	}
 	return addresses

@@ -1,7 +1,11 @@
 package sandbox
 
-// Domain is the mail domain of every mailbox of the stand-in.
+// Domain is the mail domain of the organisation, whose mailboxes are all but
+// one.
 const Domain = "contoso.example"
+
+// PersonalDomain is that of personal accounts. There is one: carol.
+const PersonalDomain = "outlook.example"
 
 // Mark says how sure it is that Exchange behaves as a scenario does.
 type Mark string
@@ -19,6 +23,9 @@ type Scenario struct {
 	Name string // local part
 	What string // what happens, in a sentence
 	Mark Mark   // the least certain part of it
+
+	shared   bool // nobody signs in as it
+	personal bool // a personal account, at PersonalDomain
 
 	imap, pop3, smtp behaviour // what becomes of an attempt to log in
 
@@ -122,6 +129,16 @@ var plainMailboxes = []Scenario{
 	{Name: "alice", What: "an ordinary mailbox"},
 	{Name: "bob", What: "an ordinary mailbox"},
 	{Name: "scanner", What: "an ordinary mailbox"},
+	{Name: "shared", What: "a shared mailbox, to which alice has full access", shared: true},
+	{Name: "carol", What: "the mailbox of a personal account", personal: true},
+}
+
+// address of the mailbox.
+func (sc *Scenario) address() string {
+	if sc.personal {
+		return sc.Name + "@" + PersonalDomain
+	}
+	return sc.Name + "@" + Domain
 }
 
 // on returns the behaviour in one protocol.

@@ -39,7 +39,7 @@ func (d *smtpDialogue) submit(message *content) {
 // verdict returns the reply that refuses the message, or "".
 func (d *smtpDialogue) verdict(mail transaction, message *content) string {
 	m, opts := d.login.mailbox, d.sandbox.opts
-	switch other := otherSender(m, mail.from, message.raw); {
+	switch other := d.otherSender(mail.from, message.raw); {
 	case message.tooLarge:
 		return replyTooLarge
 	case message.bareLF:
@@ -61,8 +61,8 @@ func (d *smtpDialogue) verdict(mail transaction, message *content) string {
 // otherSender returns the address in MAIL or in the From field under which
 // the mailbox may not send, or "". A From field that is missing or does not
 // parse is let pass.
-func otherSender(m *mailbox, from string, raw []byte) string {
-	if !strings.EqualFold(from, m.address) {
+func (d *smtpDialogue) otherSender(from string, raw []byte) string {
+	if !d.maySendAs(from) {
 		return orNobody(from)
 	}
 	authors, err := (&message{raw: raw}).header().AddressList("From")
@@ -70,11 +70,18 @@ func otherSender(m *mailbox, from string, raw []byte) string {
 		return ""
 	}
 	for _, author := range authors {
-		if !strings.EqualFold(author.Address, m.address) {
+		if !d.maySendAs(author.Address) {
 			return author.Address
 		}
 	}
 	return ""
+}
+
+// maySendAs tells whether the mailbox that has logged in may send from an
+// address.
+func (d *smtpDialogue) maySendAs(address string) bool {
+	m := d.sandbox.mailbox(address)
+	return m != nil && m.allows(d.login.mailbox.address, sendAs)
 }
 
 // orNobody writes the empty sender as it stands in MAIL.

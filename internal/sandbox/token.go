@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -34,6 +35,8 @@ type TokenOptions struct {
 	Length      int           // at least so many characters; 0: whatever comes out
 	Opaque      bool          // like the token of a personal account: no JWT, nothing to decode
 	WrongKey    bool          // signed by a key that Entra does not have
+
+	app *application // nil: the registered one
 }
 
 // claims are the claims of a v1.0 access token for Exchange.
@@ -67,11 +70,16 @@ var signingKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
 	return rsa.GenerateKey(rand.Reader, 2048)
 })
 
+// application is something that gets tokens: its client id, and the object id
+// of the enterprise application.
+type application struct{ clientID, objectID string }
+
+func newApplication() application { return application{newGUID(), newGUID()} }
+
 // issuer makes access tokens and knows which of them are good.
 type issuer struct {
 	tenantID string
-	clientID string
-	objectID string // of the enterprise application
+	application
 	lifetime time.Duration
 	key      *rsa.PrivateKey
 	keyID    string
@@ -88,25 +96,24 @@ func newIssuer(lifetime time.Duration) (*issuer, error) {
 	}
 	sum := sha256.Sum256(key.PublicKey.N.Bytes())
 	return &issuer{
-		tenantID: newGUID(),
-		clientID: newGUID(),
-		objectID: newGUID(),
-		lifetime: lifetime,
-		key:      key,
-		keyID:    base64.RawURLEncoding.EncodeToString(sum[:20]),
-		live:     map[string]time.Time{},
-		opaque:   map[string]claims{},
+		tenantID:    newGUID(),
+		application: newApplication(),
+		lifetime:    lifetime,
+		key:         key,
+		keyID:       base64.RawURLEncoding.EncodeToString(sum[:20]),
+		live:        map[string]time.Time{},
+		opaque:      map[string]claims{},
 	}, nil
 }
 
-// issue returns a token and its lifetime. Without a user it is an app-only
+// issue returns a token and its lifetime. Without a person it is an app-only
 // token, good for every mailbox; with one it is that person's.
-func (i *issuer) issue(user string, o TokenOptions) (token string, lifetime time.Duration, err error) {
+func (i *issuer) issue(p *person, o TokenOptions) (token string, lifetime time.Duration, err error) {
 	lifetime = o.Lifetime
 	if lifetime == 0 {
 		lifetime = i.defaultLifetime()
 	}
-	c := i.newClaims(user, o, lifetime)
+	c := i.newClaims(p, o, lifetime)
 	if o.Opaque {
 		token = newOpaqueToken(o.Length)
 	} else if token, err = i.sign(c, o); err != nil {
@@ -132,7 +139,8 @@ func (i *issuer) defaultLifetime() time.Duration {
 	return time.Hour + mathrand.N(30*time.Minute)
 }
 
-func (i *issuer) newClaims(user string, o TokenOptions, lifetime time.Duration) claims {
+func (i *issuer) newClaims(p *person, o TokenOptions, lifetime time.Duration) claims {
+	app := cmp.Or(o.app, &i.application)
 	now := time.Now()
 	c := claims{
 		Audience:  audienceApp,
@@ -141,17 +149,17 @@ func (i *issuer) newClaims(user string, o TokenOptions, lifetime time.Duration) 
 		NotBefore: now.Unix(),
 		Expires:   now.Add(lifetime).Unix(),
 		AppName:   "oauthproxy sandbox",
-		AppID:     i.clientID,
+		AppID:     app.clientID,
 		AppIDACR:  "1",
 		Provider:  "https://sts.windows.net/" + i.tenantID + "/",
-		ObjectID:  i.objectID,
-		Subject:   i.objectID,
+		ObjectID:  app.objectID,
+		Subject:   app.objectID,
 		TenantID:  i.tenantID,
 		TokenID:   randomID(),
 		Version:   "1.0",
 	}
 	permissions := o.Permissions
-	if user == "" {
+	if p == nil {
 		if permissions == nil {
 			permissions = appRoles
 		}
@@ -161,7 +169,8 @@ func (i *issuer) newClaims(user string, o TokenOptions, lifetime time.Duration) 
 			permissions = userScopes
 		}
 		c.Audience, c.AppIDACR = audienceDelegated, "0"
-		c.UPN, c.UniqueName = user, user
+		c.UPN, c.UniqueName = p.address, p.address
+		c.ObjectID, c.Subject, c.TenantID = p.objectID, p.subject, p.tenantID(i)
 		c.Scope = strings.Join(permissions, " ")
 	}
 	if o.Audience != "" {
@@ -218,12 +227,15 @@ func (i *issuer) verify(token string) (claims, error) {
 	defer i.mu.Unlock()
 	c, ok := i.opaque[token]
 	if !ok {
-		var err error
-		if c, err = verifyJWT(&i.key.PublicKey, token); err != nil {
+		parsed, err := parseJWT(token)
+		if err == nil {
+			err = parsed.verify(&i.key.PublicKey, &c)
+		}
+		if err != nil {
 			return claims{}, err
 		}
 	}
-	if c.TenantID != i.tenantID {
+	if c.TenantID != i.tenantID && c.TenantID != PersonalTenantID {
 		return claims{}, errors.New("token of another tenant")
 	}
 	if _, ok := i.live[c.TokenID]; !ok || !time.Now().Before(c.expires()) {

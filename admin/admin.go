@@ -1,0 +1,50 @@
+// Package admin lets commands speak to the running service: over a Unix socket
+// that only the service's own user, and root, can open.
+//
+// A Server gives access to a Service; a Client is the same Service from afar.
+// One connection carries one request. Both sides write lines of JSON: the
+// client a request, the server a message for each thing to show or to ask, the
+// client its answers, and the server the result. A client that goes away
+// cancels what it asked for.
+package admin
+
+import (
+	"context"
+	"time"
+
+	"oauthproxy/tokens"
+)
+
+// Service is what can be asked for. Errors are for people, and hold no secret.
+type Service interface {
+	// Accounts tells how all accounts stand, in the order of the configuration.
+	Accounts(ctx context.Context) ([]Account, error)
+	// SignIn lets the account's person sign in. For an account without a
+	// person it fetches a token.
+	SignIn(ctx context.Context, account string, d tokens.Dialog) (Account, error)
+	// SignOut forgets the account's sign-in and tokens.
+	SignOut(ctx context.Context, account string) error
+}
+
+// Account tells how an account stands. Times are zero, and texts empty, where
+// there is nothing to tell.
+type Account struct {
+	Account string `json:"account"`
+	Flow    string `json:"flow"`
+	// Person is the address of whoever has to sign in.
+	Person string `json:"person,omitempty"`
+	// SignedInAs is the address of whoever did.
+	SignedInAs string `json:"signed_in_as,omitempty"`
+	// TokenExpires is when the access token ends.
+	TokenExpires time.Time `json:"token_expires,omitzero"`
+	// RefreshedAt is when Entra ID last gave a token.
+	RefreshedAt time.Time `json:"refreshed_at,omitzero"`
+	// CredentialExpires is when the certificate ends.
+	CredentialExpires time.Time `json:"credential_expires,omitzero"`
+	// Thumbprint is the certificate's SHA-1, as Entra ID's portal shows it.
+	Thumbprint string `json:"thumbprint,omitempty"`
+	State      string `json:"state"`
+	// Text says in plain words what is wrong, Next what to do.
+	Text string `json:"text,omitempty"`
+	Next string `json:"next,omitempty"`
+}

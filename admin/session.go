@@ -1,0 +1,130 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"oauthproxy/internal/wire"
+	"oauthproxy/tokens"
+)
+
+// serveConn answers the one request of a connection.
+func (s *Server) serveConn(nc net.Conn) {
+	defer nc.Close()
+	c := newConn(nc, maxRequest)
+	defer context.AfterFunc(s.ctx, c.stopReading)()
+	var r request
+	if err := c.read(&r, quick); err != nil {
+		s.log.Debug("control socket: no request", "error", err)
+		return
+	}
+	s.log.Debug("control socket: request", "command", r.Command, "account", r.Account)
+	got := s.do(c, r)
+	if err := c.write(message{Result: &got}); err != nil {
+		s.log.Debug("control socket: nobody waits for the result", "command", r.Command, "error", err)
+	}
+}
+
+// do does what is asked for.
+func (s *Server) do(c *conn, r request) result {
+	if r.Version != version {
+		return failed(fmt.Errorf("the command speaks version %d of the control protocol and the service version %d: restart the service after an update", r.Version, version))
+	}
+	switch r.Command {
+	case ping:
+		return result{}
+	case accounts:
+		all, err := s.service.Accounts(s.ctx)
+		return result{Accounts: all, Error: failed(err).Error}
+	case login:
+		return s.signIn(c, r.Account)
+	case logout:
+		return failed(s.service.SignOut(s.ctx, r.Account))
+	}
+	return failed(fmt.Errorf("the service doesn't know the command %q", r.Command))
+}
+
+func failed(err error) result {
+	if err == nil {
+		return result{}
+	}
+	return result{Error: err.Error()}
+}
+
+// signIn lets the person at the other end sign in. It ends when they leave.
+func (s *Server) signIn(c *conn, account string) result {
+	ctx, cancel := context.WithCancel(s.ctx)
+	d := &remoteDialog{conn: c, ctx: ctx, cancel: cancel, pasted: make(chan string), passwords: make(chan wire.Secret)}
+	var listening sync.WaitGroup
+	listening.Go(d.listen)
+	status, err := s.service.SignIn(ctx, account, d)
+	cancel()
+	c.stopReading() // ends listen
+	listening.Wait()
+	if err != nil {
+		return failed(err)
+	}
+	return result{Accounts: []Account{status}}
+}
+
+// remoteDialog is the dialog with a person at the other end of a connection.
+type remoteDialog struct {
+	conn      *conn
+	ctx       context.Context
+	cancel    context.CancelFunc // of the sign-in, when the person has gone
+	pasted    chan string
+	passwords chan wire.Secret
+}
+
+// listen hands over what the person says, until they leave or ctx ends.
+func (d *remoteDialog) listen() {
+	defer d.cancel()
+	for d.ctx.Err() == nil {
+		var a answer
+		if err := d.conn.read(&a, slow); err != nil {
+			return
+		}
+		pasted, passwords := d.pasted, d.passwords
+		if a.Password.IsEmpty() {
+			passwords = nil
+		} else {
+			pasted = nil
+		}
+		select {
+		case pasted <- a.Pasted.Reveal():
+		case passwords <- a.Password.Secret:
+		case <-d.ctx.Done():
+		}
+	}
+}
+
+func (d *remoteDialog) tell(m message) {
+	if d.conn.write(m) != nil {
+		d.cancel()
+	}
+}
+
+// Code sends the code.
+func (d *remoteDialog) Code(code tokens.DeviceCode) {
+	d.tell(message{Code: &deviceCode{code.URL, code.UserCode, code.Expires}})
+}
+
+// Address sends the address.
+func (d *remoteDialog) Address(url string) { d.tell(message{Address: url}) }
+
+// Pasted returns what comes back.
+func (d *remoteDialog) Pasted() <-chan string { return d.pasted }
+
+// Password asks for the password and waits for it.
+func (d *remoteDialog) Password(ctx context.Context) (wire.Secret, error) {
+	d.tell(message{AskPassword: true})
+	select {
+	case password := <-d.passwords:
+		return password, nil
+	case <-ctx.Done():
+		return wire.Secret{}, errors.New("nobody gave the password")
+	}
+}

@@ -1,0 +1,31 @@
+package main
+
+import "context"
+
+// logout forgets what a person has signed in for.
+func logout(ctx context.Context, args []string, u *ui) int {
+	o := newOptions("logout", u)
+	name, status, ok := o.parseAccount(args)
+	if !ok {
+		return status
+	}
+	c, status := o.control(ctx)
+	if c == nil {
+		return status
+	}
+	defer c.close()
+	account, err := c.account(ctx, name)
+	if err != nil {
+		return u.failAccount(err)
+	}
+	if err := c.SignOut(ctx, account.Account); err != nil {
+		return u.fail(err)
+	}
+	if account.Person == "" {
+		u.say("the access token of %s is forgotten; nobody is signed in for it", account.Account)
+		return exitWell
+	}
+	u.say("signed out of %s", account.Account)
+	u.hint("Microsoft keeps the sign-in of %s valid: to end it there too, revoke the sessions in Entra ID", account.Person)
+	return exitWell
+}

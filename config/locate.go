@@ -1,0 +1,40 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// FindStateDirectory returns the state directory of a configuration whatever
+// else is in that: somebody who can't read the secrets it names can still ask
+// the running service. It is "" when the file doesn't tell.
+func FindStateDirectory(file string) (string, error) {
+	data, folder, err := open(file)
+	if err != nil {
+		return "", err
+	}
+	r := &reader{file: file, folder: folder}
+	root := r.parse(data)
+	if root == nil {
+		return "", nil
+	}
+	top, _ := r.section(root, "", topKeys)
+	return stateDirectory(top), nil
+}
+
+// open reads the configuration, and finds the folder it is in.
+func open(file string) (data []byte, folder string, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, "", fmt.Errorf("can't read the configuration %s: %w", file, cause(err))
+	}
+	defer f.Close()
+	if data, err = readBounded(f, maxFile); err != nil {
+		return nil, "", fmt.Errorf("can't read the configuration %s: %w", file, cause(err))
+	}
+	if folder, err = filepath.Abs(filepath.Dir(file)); err != nil {
+		return nil, "", fmt.Errorf("can't find the folder of the configuration %s: %w", file, err)
+	}
+	return data, folder, nil
+}

@@ -1,0 +1,98 @@
+package tokens
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/cache"
+)
+
+// signedIn is a person's sign-in as it is kept in the store. It is never
+// changed; each token request leads to a new one.
+type signedIn struct {
+	// SignedInAs is the person's address, Home what MSAL calls the account.
+	SignedInAs string `json:"signed_in_as"`
+	Home       string `json:"home_account_id"`
+	// ClientID is the application that the person has signed in to.
+	ClientID string `json:"client_id"`
+	// RefreshedAt is when the refresh token was obtained.
+	RefreshedAt time.Time  `json:"refreshed_at"`
+	Tokens      tokenCache `json:"msal"`
+	// AccessToken came with it. (It is exported so that printing hides it.)
+	AccessToken Token `json:"-"`
+}
+
+// LogValue is the person's address: as JSON, for the store, it holds the tokens.
+func (in *signedIn) LogValue() slog.Value { return slog.StringValue(in.SignedInAs) }
+
+// tokenCache is MSAL's cache in its JSON form: a refresh token, and more. It
+// prints as ***.
+type tokenCache []byte
+
+func (c tokenCache) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
+
+// LogValue returns ***, for log/slog.
+func (c tokenCache) LogValue() slog.Value { return slog.StringValue("***") }
+
+// MarshalJSON returns the JSON that it is.
+func (c tokenCache) MarshalJSON() ([]byte, error) { return json.RawMessage(c).MarshalJSON() }
+
+// UnmarshalJSON keeps the JSON as it is.
+func (c *tokenCache) UnmarshalJSON(data []byte) error {
+	return (*json.RawMessage)(c).UnmarshalJSON(data)
+}
+
+// errDamaged says that a stored sign-in isn't what the program once stored.
+var errDamaged = errors.New("the stored sign-in is damaged")
+
+// refreshOnly returns the cache without access tokens. With one there, MSAL
+// returns it until five minutes before its end and can't be told otherwise;
+// without, it redeems the refresh token.
+func (c tokenCache) refreshOnly() (tokenCache, error) {
+	var parts map[string]json.RawMessage
+	if json.Unmarshal(c, &parts) != nil {
+		return nil, errDamaged
+	}
+	delete(parts, "AccessToken")
+	return json.Marshal(parts)
+}
+
+// canRefresh tells whether there is a refresh token.
+func (c tokenCache) canRefresh() bool {
+	var parts struct{ RefreshToken map[string]json.RawMessage }
+	return json.Unmarshal(c, &parts) == nil && len(parts.RefreshToken) > 0
+}
+
+// memory is the cache of one MSAL client, which makes one request. MSAL's
+// partition keys don't agree with each other for public clients; with one
+// person per cache they don't matter.
+type memory struct {
+	begin tokenCache // what MSAL is to begin with; nil: nothing
+	end   tokenCache // what it had in the end; nil: no answer was good
+}
+
+// Replace gives MSAL the cache, once: nobody else changes it.
+func (m *memory) Replace(_ context.Context, into cache.Unmarshaler, _ cache.ReplaceHints) error {
+	if m.begin == nil {
+		return nil
+	}
+	begin := m.begin
+	m.begin = nil
+	if into.Unmarshal(begin) != nil {
+		return errDamaged
+	}
+	return nil
+}
+
+// Export takes the cache over. It returns no error: with one MSAL would
+// withhold the token that Entra ID has given.
+func (m *memory) Export(_ context.Context, from cache.Marshaler, _ cache.ExportHints) error {
+	if data, err := from.Marshal(); err == nil {
+		m.end = data
+	}
+	return nil
+}
