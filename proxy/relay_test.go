@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,6 +217,38 @@ func TestRelayClientReset(t *testing.T) {
 	if rest, err := io.ReadAll(upstream); len(rest) > 0 {
 		t.Errorf("the upstream hears %q, %v", rest, err)
 	}
+	wantLog(t, r, "session ended early")
+}
+
+// broken is a connection that can't be written to any more.
+type broken struct {
+	net.Conn
+	now atomic.Bool
+}
+
+func (b *broken) Write(p []byte) (int, error) {
+	if b.now.Load() {
+		return 0, syscall.EPIPE
+	}
+	return b.Conn.Write(p)
+}
+
+// An upstream that hears nothing any more may still be heard: the client gets
+// its last words, and may go on talking meanwhile.
+func TestRelayLastWords(t *testing.T) {
+	client, clientEnd := tcpPair(t)
+	upstream, tcp := tcpPair(t)
+	upstreamEnd := &broken{Conn: tcp}
+	r := startRelay(t, client, clientEnd, upstream, upstreamEnd, false)
+	upstreamEnd.now.Store(true)
+	for range 3 {
+		say(t, client, strings.Repeat("a5 NOOP\r\n", 1000))
+	}
+	say(t, upstream, "* BYE Session invalidated - AccessTokenExpired\r\n")
+	_ = upstream.Close()
+	hear(t, client, "* BYE Session invalidated - AccessTokenExpired\r\n")
+	hearEnd(t, client)
+	_ = client.Close()
 	wantLog(t, r, "session ended early")
 }
 

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -308,13 +307,4 @@ func addressOf(a net.Addr) netip.Addr {
 		return tcp.AddrPort().Addr().Unmap()
 	}
 	return netip.Addr{}
-}
-
-// TLSVersion names the TLS version of the client's connection, or "none".
-func (s *Session) TLSVersion() string {
-	state, active := s.Client.TLS()
-	if !active {
-		return "none"
-	}
-	return tls.VersionName(state.Version)
 }
