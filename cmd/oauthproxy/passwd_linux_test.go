@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -119,6 +120,9 @@ func TestPasswdOnATerminal(t *testing.T) {
 		{"the same twice", []string{" pä ss ", " pä ss "}, exitWell, "password: \nthe same again: \n"},
 		{"mistyped", []string{"correct", "corect"}, exitFailed, "password: \nthe same again: \noauthproxy: the two passwords differ, try again\n"},
 		{"empty", []string{""}, exitFailed, "password: \noauthproxy: the password is empty\n"},
+		{"control-C", []string{"secr\x03"}, exitFailed, "password: \noauthproxy: can't read the password: interrupted\n"},
+		{"control-D", []string{"\x04"}, exitFailed, "password: \noauthproxy: can't read the password: interrupted\n"},
+		{"Latin-1, as it is", []string{"p\xe4ss", "p\xe4ss"}, exitWell, "password: \nthe same again: \n"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -126,7 +130,7 @@ func TestPasswdOnATerminal(t *testing.T) {
 			done := term.run(t.Context())
 			for i, line := range test.typed {
 				term.awaitPrompt(t, []string{"password: ", "\nthe same again: "}[i])
-				if _, err := io.WriteString(term.person, line+"\n"); err != nil {
+				if _, err := io.WriteString(term.person, line+"\r"); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -156,5 +160,53 @@ func TestPasswdInterruptedOnATerminal(t *testing.T) {
 	}
 	if !term.echoes(t) {
 		t.Error("the terminal is left without echo")
+	}
+}
+
+// A terminal that is hung up gives nothing to each read, for ever.
+func TestPasswdOnATerminalThatHangsUp(t *testing.T) {
+	term := newTerminal(t)
+	done := term.run(t.Context())
+	term.awaitPrompt(t, "password: ")
+	_ = term.person.Close()
+	if got := <-done; got.status != exitFailed || got.out != "" {
+		t.Errorf("got %+v, want a failure", got)
+	}
+}
+
+// hungUp is such a terminal.
+type hungUp struct{ reads int }
+
+func (h *hungUp) Read([]byte) (int, error) {
+	if h.reads++; h.reads > 3 {
+		return 0, errors.New("read once more")
+	}
+	return 0, io.EOF // what os.File makes of a read of nothing
+}
+
+func TestTypedLineEndsWithTheTerminal(t *testing.T) {
+	h := &hungUp{}
+	if _, err := typedLine(h); !errors.Is(err, io.EOF) || h.reads != 1 {
+		t.Errorf("got %v after %d reads, want an end after one", err, h.reads)
+	}
+}
+
+func TestTypedLine(t *testing.T) {
+	tests := []struct{ name, typed, want string }{
+		{"Enter", "pass\r", "pass"},
+		{"a letter taken back", "pä\x7fass\r", "pass"},
+		{"more taken back than there is", "x\b\b\bpass\r", "pass"},
+		{"begun anew", "wrong\x15pass\r", "pass"},
+		{"Latin-1 taken back", "p\xe4\x7fass\r", "pass"},
+		{"pasted with a line end of a file", "pass\n", "pass"},
+		{"typed ahead", "pass\rnext\r", "pass"},
+		{"too long", strings.Repeat("x", 2*maxPassword) + "\r", strings.Repeat("x", maxPassword+1)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got, err := typedLine(strings.NewReader(test.typed)); string(got) != test.want || err != nil {
+				t.Errorf("got %q, %v, want %q", got, err, test.want)
+			}
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -144,16 +145,49 @@ func (u *ui) askTwice(ctx context.Context, terminal int) (wire.Secret, error) {
 }
 
 // ask asks for a password. The terminal gets back its echo whatever happens.
+// (term.ReadPassword would be shorter, but it spins when the terminal is hung
+// up: it takes a read of nothing for a reason to read again.)
 func (u *ui) ask(ctx context.Context, terminal int, prompt string) (wire.Secret, error) {
-	before, err := term.GetState(terminal)
+	before, err := term.MakeRaw(terminal)
 	if err != nil {
 		return wire.Secret{}, fmt.Errorf("can't ask for a password here: %w", err)
 	}
 	fmt.Fprint(u.err, prompt)
-	typed, err := wait(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
+	typed, err := wait(ctx, func() ([]byte, error) { return typedLine(u.in) })
 	_ = term.Restore(terminal, before)
 	fmt.Fprintln(u.err)
 	return checkPassword(typed, err)
+}
+
+// typedLine reads a line, byte for byte, from a terminal in raw mode, with the
+// keys that people expect to work. It takes nothing that is typed behind it.
+func typedLine(keyboard io.Reader) ([]byte, error) {
+	const (
+		controlC, controlD, controlU = 'C' & 0x1f, 'D' & 0x1f, 'U' & 0x1f
+		backspace, del               = '\b', 0x7f
+	)
+	var line []byte
+	var key [1]byte
+	for {
+		if _, err := io.ReadFull(keyboard, key[:]); err != nil {
+			return nil, fmt.Errorf("the terminal is gone: %w", err)
+		}
+		switch key[0] {
+		case '\r', '\n':
+			return line, nil
+		case controlC, controlD:
+			return nil, errors.New("interrupted")
+		case controlU:
+			line = line[:0]
+		case backspace, del:
+			_, size := utf8.DecodeLastRune(line)
+			line = line[:len(line)-size]
+		default:
+			if len(line) <= maxPassword { // one more tells that it is too long
+				line = append(line, key[0])
+			}
+		}
+	}
 }
 
 // checkPassword returns what was typed or read, if it can be a password.
