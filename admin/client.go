@@ -115,6 +115,8 @@ func (c *Client) converse(ctx context.Context, conn *conn, r request, d tokens.D
 			d.Address(m.Address)
 			pasted := d.Pasted()
 			pasting.Go(func() { passOn(ctx, conn, pasted) })
+		case m.PasteAgain != "":
+			d.PasteAgain(m.PasteAgain)
 		case m.AskPassword:
 			password, err := d.Password(ctx)
 			if err != nil {

@@ -84,21 +84,25 @@ func TestSignInByPasting(t *testing.T) {
 		d.Address("https://login.example/authorize")
 		answers := d.Pasted()
 		pasted <- <-answers
+		d.PasteAgain("it isn't the address")
 		pasted <- <-answers
 		return Account{}, nil
 	}}
 	p := &person{pasted: make(chan string, 2)}
-	long := "http://localhost/?code=" + strings.Repeat("x", 32<<10)
-	p.pasted <- "first"
+	long := strings.Repeat("\x01", 32<<10)
+	p.pasted <- "first\x00"
 	p.pasted <- long
 	if _, err := dial(t, serve(t, f)).SignIn(t.Context(), "a", p); err != nil {
 		t.Fatal(err)
 	}
-	if first, second := <-pasted, <-pasted; first != "first" || second != long {
+	if first, second := <-pasted, <-pasted; first != "first\x00" || second != long {
 		t.Errorf("arrived: %.20q, %.20q", first, second)
 	}
 	if p.address != "https://login.example/authorize" {
 		t.Errorf("shown: %s", p.address)
+	}
+	if want := []string{"it isn't the address"}; !reflect.DeepEqual(p.again, want) {
+		t.Errorf("asked again: %q", p.again)
 	}
 }
 

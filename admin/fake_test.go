@@ -75,6 +75,7 @@ type person struct {
 	code     tokens.DeviceCode
 	address  string
 	pasted   chan string
+	again    []string
 	password wire.Secret
 	err      error
 }
@@ -82,4 +83,5 @@ type person struct {
 func (p *person) Code(c tokens.DeviceCode)                      { p.code = c }
 func (p *person) Address(url string)                            { p.address = url }
 func (p *person) Pasted() <-chan string                         { return p.pasted }
+func (p *person) PasteAgain(reason string)                      { p.again = append(p.again, reason) }
 func (p *person) Password(context.Context) (wire.Secret, error) { return p.password, p.err }

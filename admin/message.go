@@ -17,8 +17,8 @@ const version = 1
 
 const (
 	// maxRequest bounds a line of the client's, in bytes. What is pasted is
-	// the longest: an address with a code of some two thousand characters.
-	maxRequest = 64 << 10
+	// the longest: up to 32 KiB, of which JSON makes six times that at worst.
+	maxRequest = 256 << 10
 	// maxMessage bounds a line of the server's: room for thirty thousand accounts.
 	maxMessage = 16 << 20
 	// quick is how long everything takes that waits for nobody.
@@ -53,6 +53,7 @@ type answer struct {
 type message struct {
 	Code        *deviceCode `json:"code,omitempty"`
 	Address     string      `json:"address,omitempty"`
+	PasteAgain  string      `json:"paste_again,omitempty"` // why
 	AskPassword bool        `json:"ask_password,omitempty"`
 	Result      *result     `json:"result,omitempty"` // the last line
 }

@@ -118,6 +118,9 @@ func (d *remoteDialog) Address(url string) { d.tell(message{Address: url}) }
 // Pasted returns what comes back.
 func (d *remoteDialog) Pasted() <-chan string { return d.pasted }
 
+// PasteAgain sends the reason.
+func (d *remoteDialog) PasteAgain(reason string) { d.tell(message{PasteAgain: reason}) }
+
 // Password asks for the password and waits for it.
 func (d *remoteDialog) Password(ctx context.Context) (wire.Secret, error) {
 	d.tell(message{AskPassword: true})

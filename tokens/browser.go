@@ -35,7 +35,7 @@ func (s *delegated) byBrowser(ctx context.Context, d Dialog) (*signedIn, *Error)
 		return nil, failure
 	}
 	d.Address(address)
-	answer, failure := end.wait(ctx, d.Pasted())
+	answer, failure := end.wait(ctx, d)
 	if failure != nil {
 		return nil, failure
 	}

@@ -96,10 +96,13 @@ func listenLoopback() ([]net.Listener, error) {
 // localhost, and only there.
 func (e *browserEnd) redirectURI() string { return fmt.Sprintf("http://localhost:%d", e.port) }
 
-// wait returns the browser's answer, from the listener or as pasted.
-func (e *browserEnd) wait(ctx context.Context, pasted <-chan string) (redirect, *Error) {
+// wait returns the browser's answer, from the listener or as pasted. Something
+// else that is pasted, e.g. the address of an earlier try, ends nothing: the
+// person is told, and may paste again.
+func (e *browserEnd) wait(ctx context.Context, d Dialog) (redirect, *Error) {
 	limit := time.NewTimer(signInTimeout)
 	defer limit.Stop()
+	pasted := d.Pasted()
 	for {
 		select {
 		case answer := <-e.answers:
@@ -113,10 +116,10 @@ func (e *browserEnd) wait(ctx context.Context, pasted <-chan string) (redirect, 
 				continue
 			}
 			answer, err := e.read(parsePasted(text))
-			if err != nil {
-				return redirect{}, &Error{Class: PersonNeeded, Text: "what was pasted can't be used: " + err.Error()}
+			if err == nil {
+				return answer, nil
 			}
-			return answer, nil
+			d.PasteAgain(err.Error())
 		case <-limit.C:
 			return redirect{}, &Error{Class: PersonNeeded, Text: fmt.Sprintf("nobody signed in within %d minutes: start the sign-in again", int(signInTimeout.Minutes()))}
 		case <-ctx.Done():

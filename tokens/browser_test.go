@@ -231,67 +231,6 @@ func TestPageTellsTheResult(t *testing.T) {
 	}
 }
 
-func TestPasted(t *testing.T) {
-	tests := []struct {
-		name  string
-		form  string // REDIRECT and STATE are put in
-		words string // of the error; "": none
-	}{
-		{"whole address", "REDIRECT/?code=" + testCode + "&state=STATE&session_state=x#", ""},
-		{"query alone", "code=" + testCode + "&state=STATE", ""},
-		{"query with its mark", "?state=STATE&code=" + testCode, ""},
-		{"in quotes, broken into lines", " \"REDIRECT/?code=" + testCode + "\r\n &state=STATE\" \n", ""},
-		{"after an empty line", "\n", ""},
-		{"another sign-in's", "code=" + testCode + "&state=other", "it belongs to another sign-in"},
-		{"no state", "code=" + testCode, "it belongs to another sign-in"},
-		{"something else", "https://login.example/authorize?client_id=x", "it isn't the address where signing in ended"},
-		{"a refusal", "error=access_denied&error_description=AADSTS65004%3A+declined&state=STATE", "consent was declined"},
-		{"too long", strings.Repeat("x", 2*maxRedirect), "it isn't the address"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			h := browserHouse()
-			b := h.open(t)
-			defer b.Close()
-			p := &person{pasted: make(chan string, 2)}
-			p.address = func(address string) {
-				query := asked(t, address)
-				text := strings.NewReplacer("REDIRECT", query.Get("redirect_uri"), "STATE", query.Get("state")).Replace(test.form)
-				p.pasted <- text
-				if strings.TrimSpace(text) == "" {
-					p.pasted <- yes(query).Encode()
-				}
-			}
-			if test.words != "" {
-				wantRefusedSignIn(t, b, p, PersonNeeded, test.words)
-				return
-			}
-			if _, err := b.SignIn(t.Context(), testAccount, p); err != nil {
-				t.Fatal(err)
-			}
-			if h.sent("code") != testCode {
-				t.Error("another code was redeemed")
-			}
-		})
-	}
-}
-
-// A clipboard that closes leaves the listener.
-func TestPastedCloses(t *testing.T) {
-	h := browserHouse()
-	b := h.open(t)
-	defer b.Close()
-	p := &person{pasted: make(chan string)}
-	close(p.pasted)
-	p.address = func(address string) {
-		query := asked(t, address)
-		go browse(t, query.Get("redirect_uri"), visit{"GET", "/", yes(query)})
-	}
-	if _, err := b.SignIn(t.Context(), testAccount, p); err != nil {
-		t.Error(err)
-	}
-}
-
 // The browser asks twice, as some do: both get the same page, one code is redeemed.
 func TestBrowserAsksTwice(t *testing.T) {
 	end := newBrowserEnd("s")
@@ -304,7 +243,7 @@ func TestBrowserAsksTwice(t *testing.T) {
 			pages <- text
 		}()
 	}
-	if answer, failure := end.wait(t.Context(), nil); failure != nil || answer.Code.Reveal() != "c" {
+	if answer, failure := end.wait(t.Context(), &person{}); failure != nil || answer.Code.Reveal() != "c" {
 		t.Errorf("got %v, %v", answer, failure)
 	}
 	end.tell(&signedIn{SignedInAs: testPerson}, nil)
@@ -319,7 +258,7 @@ func TestBrowserAsksTwice(t *testing.T) {
 func TestWaitingForTheBrowserEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		_, failure := newBrowserEnd("s").wait(t.Context(), nil)
+		_, failure := newBrowserEnd("s").wait(t.Context(), &person{})
 		if failure == nil || failure.Class != PersonNeeded || !strings.Contains(failure.Text, "within 10 minutes") || time.Since(begin) != signInTimeout {
 			t.Errorf("got %v after %v", failure, time.Since(begin))
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/cache"
+
+	"oauthproxy/internal/wire"
 )
 
 // signedIn is a person's sign-in as it is kept in the store. It is never
@@ -22,12 +24,40 @@ type signedIn struct {
 	// RefreshedAt is when the refresh token was obtained.
 	RefreshedAt time.Time  `json:"refreshed_at"`
 	Tokens      tokenCache `json:"msal"`
-	// AccessToken came with it. (It is exported so that printing hides it.)
-	AccessToken Token `json:"-"`
+	// AccessToken came with it, from Authority and for Scopes.
+	AccessToken accessToken `json:"access_token,omitzero"`
+	Authority   string      `json:"authority"`
+	Scopes      []string    `json:"scopes"`
 }
 
 // LogValue is the person's address: as JSON, for the store, it holds the tokens.
 func (in *signedIn) LogValue() slog.Value { return slog.StringValue(in.SignedInAs) }
+
+// accessToken is a Token on its way to and from the store, the one place where
+// it is written out.
+type accessToken struct{ Token }
+
+// keptToken is its form there.
+type keptToken struct {
+	Value   string    `json:"value"`
+	Expires time.Time `json:"expires"`
+}
+
+// MarshalJSON writes the token itself.
+func (t accessToken) MarshalJSON() ([]byte, error) {
+	return json.Marshal(keptToken{t.Value.Reveal(), t.Expires.UTC()})
+}
+
+// UnmarshalJSON reads the token.
+func (t *accessToken) UnmarshalJSON(data []byte) error {
+	var kept keptToken
+	err := json.Unmarshal(data, &kept)
+	t.Token = Token{Value: wire.NewSecret(kept.Value), Expires: kept.Expires}
+	return err
+}
+
+// LogValue returns ***, for log/slog.
+func (t accessToken) LogValue() slog.Value { return slog.StringValue("***") }
 
 // tokenCache is MSAL's cache in its JSON form: a refresh token, and more. It
 // prints as ***.
@@ -51,7 +81,7 @@ var errDamaged = errors.New("the stored sign-in is damaged")
 
 // refreshOnly returns the cache without access tokens. With one there, MSAL
 // returns it until five minutes before its end and can't be told otherwise;
-// without, it redeems the refresh token.
+// without, it redeems the refresh token. The access token is kept beside it.
 func (c tokenCache) refreshOnly() (tokenCache, error) {
 	var parts map[string]json.RawMessage
 	if json.Unmarshal(c, &parts) != nil {
@@ -92,7 +122,7 @@ func (m *memory) Replace(_ context.Context, into cache.Unmarshaler, _ cache.Repl
 // withhold the token that Entra ID has given.
 func (m *memory) Export(_ context.Context, from cache.Marshaler, _ cache.ExportHints) error {
 	if data, err := from.Marshal(); err == nil {
-		m.end = data
+		m.end, _ = tokenCache(data).refreshOnly() // what MSAL marshals is JSON
 	}
 	return nil
 }

@@ -91,6 +91,18 @@ func readCertificate(app App) (Certificate, *Error) {
 	return certificate, nil
 }
 
+// CheckCertificate tells what is wrong with the app's certificate today, as a
+// token request will find it. Where there is none, nothing is wrong.
+func (a App) CheckCertificate() error {
+	if a.Flow != FlowCertificate {
+		return nil
+	}
+	if _, failure := readCertificate(a); failure != nil {
+		return errors.New(failure.Text)
+	}
+	return nil
+}
+
 // certificateCredential lets MSAL sign assertions (RFC 7523) with the key.
 func certificateCredential(app App) (confidential.Credential, []wire.Secret, *Error) {
 	certificate, failure := readCertificate(app)

@@ -107,6 +107,9 @@ func reveal(password func() (wire.Secret, error)) (string, error) {
 // parsePFX reads PKCS #12. Such a file is always encrypted, perhaps with an
 // empty password.
 func parsePFX(data []byte, password func() (wire.Secret, error)) (Certificate, error) {
+	if err := checkEffort(data); err != nil {
+		return Certificate{}, err
+	}
 	text := ""
 	if password != nil {
 		var err error
@@ -190,6 +193,9 @@ func decryptPKCS8(der []byte, password string) (key any, err error) {
 	}()
 	if password == "" {
 		return nil, errNoPassword
+	}
+	if err := checkEffort(der); err != nil {
+		return nil, err
 	}
 	key, _, err = pkcs8.ParsePrivateKey(der, []byte(password))
 	if err != nil && err.Error() == "pkcs8: incorrect password" {

@@ -317,6 +317,7 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		time.Sleep(wantFailure(t, t.Context(), b, SetUpWrong, "there is no certificate").RetryAfter)
 		file = of(now.Add(-48*time.Hour), now.Add(-24*time.Hour))
 		time.Sleep(wantFailure(t, t.Context(), b, SetUpWrong, "the certificate ended on 1999-12-31").RetryAfter)
+		wantError(t, b.entries[testAccount].account.App.CheckCertificate(), "the certificate ended on 1999-12-31: make a new one")
 		status := wantState(t, b, StateSetUp, "the certificate ended", "")
 		if !status.CredentialExpires.Equal(file.NotAfter()) {
 			t.Errorf("status %+v", status)
@@ -325,6 +326,9 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		time.Sleep(wantFailure(t, t.Context(), b, SetUpWrong, "check this machine's clock").RetryAfter)
 		wantRequests(t, e, 0)
 		file = of(now, now.Add(48*time.Hour))
+		if err := b.entries[testAccount].account.App.CheckCertificate(); err != nil {
+			t.Errorf("got %v", err)
+		}
 		wantToken(t, b, testToken)
 		wantState(t, b, StateReady, "", "")
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,58 +42,41 @@ func (s *delegated) fetch(ctx context.Context) (Token, *Error) {
 	if failure != nil {
 		return Token{}, failure
 	}
-	begin, err := old.Tokens.refreshOnly()
-	if err != nil {
-		return Token{}, s.explain(err)
-	}
-	kept := &memory{begin: begin}
-	result, err := s.silent(ctx, s.client, kept, old.Home)
+	kept := &memory{begin: old.Tokens}
+	result, err := s.silent(ctx, kept, old.Home)
 	if err != nil {
 		return Token{}, s.explain(err)
 	}
 	if failure := s.checkSame(result, old); failure != nil {
 		return Token{}, failure
 	}
-	s.replace(old, newSignedIn(old.SignedInAs, old.Home, s.account.App.ClientID, result, kept.end))
+	s.replace(old, s.newSignedIn(old.SignedInAs, old.Home, result, kept.end))
 	return newToken(result), nil
 }
 
-// stored returns the access token in the store, if it is good for five more
-// minutes. Nothing is asked for: MSAL's early refresh gets no connection, and
-// the token comes beside the error from that.
-func (s *delegated) stored(ctx context.Context, in *signedIn) (Token, bool) {
-	result, _ := s.silent(ctx, &http.Client{Transport: offline{}}, &memory{begin: in.Tokens}, in.Home)
-	token := newToken(result)
-	return token, !token.Value.IsEmpty() && !hasEnded(token, time.Now())
-}
-
-// offline is a transport that reaches nobody.
-type offline struct{}
-
-var errOffline = errors.New("no request is made at the start")
-
-// RoundTrip fails.
-func (offline) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		r.Body.Close()
-	}
-	return nil, errOffline
+// stored returns the access token in the store, if it is good still, and good
+// for what the configuration asks for today.
+func (s *delegated) stored(in *signedIn) (Token, bool) {
+	app, token := s.account.App, in.AccessToken.Token
+	fits := in.Authority == app.Authority && slices.Equal(in.Scopes, app.Scopes)
+	return token, fits && !token.Value.IsEmpty() && !hasEnded(token, time.Now())
 }
 
 func newToken(result public.AuthResult) Token {
 	return Token{Value: wire.NewSecret(result.AccessToken), Expires: result.ExpiresOn}
 }
 
-func newSignedIn(as, home, clientID string, result public.AuthResult, tokens tokenCache) *signedIn {
+func (s *delegated) newSignedIn(as, home string, result public.AuthResult, tokens tokenCache) *signedIn {
+	app := s.account.App
 	return &signedIn{
-		SignedInAs: as, Home: home, ClientID: clientID, Tokens: tokens,
-		RefreshedAt: time.Now().Round(0).UTC(), AccessToken: newToken(result),
+		SignedInAs: as, Home: home, ClientID: app.ClientID, RefreshedAt: time.Now().Round(0).UTC(), Tokens: tokens,
+		AccessToken: accessToken{newToken(result)}, Authority: app.Authority, Scopes: app.Scopes,
 	}
 }
 
 // silent asks MSAL for a token without the person.
-func (s *delegated) silent(ctx context.Context, client *http.Client, kept *memory, home string) (public.AuthResult, error) {
-	msal, err := s.newClient(client, kept)
+func (s *delegated) silent(ctx context.Context, kept *memory, home string) (public.AuthResult, error) {
+	msal, err := s.newClient(s.client, kept)
 	if err != nil {
 		return public.AuthResult{}, err
 	}

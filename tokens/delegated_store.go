@@ -127,7 +127,7 @@ func (s *delegated) forget() error {
 	defer s.mu.Unlock()
 	if s.store != nil {
 		if err := s.store.Delete(s.account.Name); err != nil && !errors.Is(err, ErrNotFound) {
-			return &Error{Class: SetUpWrong, Account: s.account.Name, Text: fmt.Sprintf("the sign-in can't be removed: %v", err), Err: err}
+			return fmt.Errorf("not signed out of %s, its sign-in can't be removed: %w", s.account.Name, err)
 		}
 	}
 	s.current, s.loaded, s.unsaved = nil, true, nil

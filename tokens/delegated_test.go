@@ -223,11 +223,11 @@ func TestSessionLeavesARenewal(t *testing.T) {
 }
 
 func TestSecretsOfASignInPrintAsStars(t *testing.T) {
-	in := &signedIn{SignedInAs: testPerson, Tokens: tokenCache(`{"x":"` + testRefresh + `"}`), AccessToken: Token{Value: wire.NewSecret(testToken)}}
+	in := &signedIn{SignedInAs: testPerson, Tokens: tokenCache(`{"x":"` + testRefresh + `"}`), AccessToken: accessToken{Token{Value: wire.NewSecret(testToken)}}}
 	log := &logBuffer{}
-	log.logger().Info("shown", "in", in, "cache", in.Tokens)
+	log.logger().Info("shown", "in", in, "cache", in.Tokens, "token", in.AccessToken)
 	answer := redirect{Code: wire.NewSecret(testToken)}
-	for _, text := range []string{log.String(), fmtAll(in), fmtAll(*in), fmtAll(in.Tokens), fmtAll(answer)} {
+	for _, text := range []string{log.String(), fmtAll(in), fmtAll(*in), fmtAll(in.Tokens), fmtAll(in.AccessToken), fmtAll(answer)} {
 		wantNoTrace(t, "the print", text)
 	}
 }

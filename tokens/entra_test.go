@@ -132,6 +132,9 @@ func (e *entra) sent(field string) string {
 // RoundTrip answers in process. The handler sees the request's context, as a
 // server would see the connection go.
 func (e *entra) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != e.host {
+		return nil, fmt.Errorf("a request to %s, and nobody but %s was to be asked", r.URL.Host, e.host)
+	}
 	recorder := httptest.NewRecorder()
 	e.ServeHTTP(recorder, r)
 	if err := r.Context().Err(); err != nil {

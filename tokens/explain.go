@@ -27,7 +27,10 @@ func explain(err error, secrets ...wire.Secret) *Error {
 	if errors.As(err, &answer) && answer.Resp != nil {
 		return explainAnswer(answer.Resp, secrets)
 	}
-	var tooLarge *http.MaxBytesError
+	var (
+		tooLarge *http.MaxBytesError
+		proxy    *throughProxy
+	)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &Error{Class: TryLater, Text: "the program is shutting down", Err: context.Canceled}
@@ -35,6 +38,9 @@ func explain(err error, secrets ...wire.Secret) *Error {
 		return &Error{Class: TryLater, Text: "the answer is not one of Entra ID's: " + somethingBetween}
 	case errors.Is(err, errNotHTTPS):
 		return &Error{Class: SetUpWrong, Text: errNotHTTPS.Error() + ": check the authority"}
+	case errors.As(err, &proxy):
+		class, text := proxy.explain()
+		return &Error{Class: class, Text: text}
 	}
 	if text := explainNetwork(err); text != "" {
 		return &Error{Class: TryLater, Text: "Entra ID can't be reached: " + text}

@@ -71,7 +71,7 @@ func (e *entry) takeUp() {
 		return
 	}
 	e.refreshedAt = in.RefreshedAt
-	if token, found := e.person.stored(e.ctx, in); found {
+	if token, found := e.person.stored(in); found {
 		e.keep(token, time.Now())
 	}
 }

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,8 +49,61 @@ func TestRestartAfterTheEnd(t *testing.T) {
 	})
 }
 
-// Where the server wants tokens renewed early, MSAL tries that inside of the
-// look into its cache, and returns the good token beside the error.
+// A stored token serves to its last second while Entra ID is away, also one
+// that MSAL, which keeps none with less than five minutes to live, has dropped
+// long ago.
+func TestRestartNearTheEnd(t *testing.T) {
+	tests := []struct {
+		name         string
+		life, unused time.Duration
+	}{
+		{"four minutes left", life, life - 4*time.Minute},
+		{"a second left", life, life - time.Second},
+		{"a token of two minutes", 2 * time.Minute, time.Minute},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse()
+				h.answer(alice.grantNumbered(int(test.life / time.Second)))
+				b := h.open(t)
+				mustSignIn(t, b)
+				b.Close()
+				time.Sleep(test.unused)
+				h.answer(plain(503, "down"))
+				restarted := h.open(t)
+				defer restarted.Close()
+				start := time.Now()
+				wantToken(t, restarted, aliceToken(1))
+				if took := time.Since(start); took != 0 {
+					t.Errorf("it took %v", took)
+				}
+				time.Sleep(test.life - test.unused)
+				wantFailure(t, t.Context(), restarted, TryLater, "a fault (status 503)")
+			})
+		})
+	}
+}
+
+// A token that was asked for with other scopes isn't used with the new ones.
+func TestRestartWithOtherScopes(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house, b *Broker) {
+		b.Close()
+		h.app.Scopes = []string{mailScope, "https://outlook.office.com/SMTP.Send"}
+		h.answer(func(w http.ResponseWriter, _ *http.Request) {
+			body := alice.answer("wider", testRefresh, 4500)
+			body["scope"] = strings.Join(h.app.Scopes, " ")
+			answerJSON(w, 200, body)
+		})
+		b = h.open(t)
+		defer b.Close()
+		wantToken(t, b, "wider")
+		wantRequests(t, h.entra, 2)
+	})
+}
+
+// Where the server wants tokens renewed early, MSAL would do so whenever it is
+// asked for the one it has.
 func TestRestartAfterTheServersOwnTimeOfRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse()

@@ -138,6 +138,7 @@ type person struct {
 	code     func(DeviceCode)
 	address  func(url string)
 	pasted   chan string
+	again    func(reason string)
 	password wire.Secret
 	codes    []DeviceCode
 }
@@ -156,6 +157,12 @@ func (p *person) Address(url string) {
 }
 
 func (p *person) Pasted() <-chan string { return p.pasted }
+
+func (p *person) PasteAgain(reason string) {
+	if p.again != nil {
+		p.again(reason)
+	}
+}
 
 func (p *person) Password(context.Context) (wire.Secret, error) {
 	if p.password.IsEmpty() {
@@ -234,7 +241,8 @@ func wantRefusedSignIn(t *testing.T, b *Broker, d Dialog, class Class, words str
 func wantState(t *testing.T, b *Broker, state State, words, next string) Status {
 	t.Helper()
 	status, found := b.Account(testAccount)
-	if !found || status.State != state || !strings.Contains(status.Text, words) || !strings.Contains(status.Next, next) {
+	if !found || status.State != state || !strings.Contains(status.Text, words) || !strings.Contains(status.Next, next) ||
+		state == StateReady && words == "" && status.Text != "" {
 		t.Errorf("status %+v, want %q, %q, %q", status, state, words, next)
 	}
 	return status

@@ -21,7 +21,7 @@ func (s *delegated) admit(result public.AuthResult, kept *memory) (*signedIn, *E
 		return nil, &Error{Class: SetUpWrong, Text: "Entra ID gave no refresh token, so the sign-in would end within the hour: " +
 			"check that the tenant allows offline_access to the application"}
 	}
-	return newSignedIn(as, result.Account.HomeAccountID, s.account.App.ClientID, result, kept.end), nil
+	return s.newSignedIn(as, result.Account.HomeAccountID, result, kept.end), nil
 }
 
 // checkPerson compares who signed in with who should have. An ID token may

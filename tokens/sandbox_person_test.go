@@ -79,6 +79,7 @@ type dialog struct {
 func (d dialog) Code(c tokens.DeviceCode) { d.code(c) }
 func (d dialog) Address(url string)       { d.address(url) }
 func (d dialog) Pasted() <-chan string    { return nil }
+func (d dialog) PasteAgain(string)        {}
 func (d dialog) Password(context.Context) (wire.Secret, error) {
 	return wire.NewSecret(d.password), nil
 }

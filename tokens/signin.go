@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"oauthproxy/internal/wire"
@@ -21,8 +22,8 @@ type DeviceCode struct {
 }
 
 // Dialog is how a person is spoken to while signing in. Each flow needs a part
-// of it: FlowDeviceCode Code; FlowBrowser Address and Pasted; FlowPassword
-// Password; the flows without a person nothing, not even a Dialog.
+// of it: FlowDeviceCode Code; FlowBrowser Address, Pasted and PasteAgain;
+// FlowPassword Password; the flows without a person nothing, not even a Dialog.
 type Dialog interface {
 	// Code shows where to enter which code.
 	Code(code DeviceCode)
@@ -32,6 +33,9 @@ type Dialog interface {
 	// the browser ended, or the part of it after the question mark. It is
 	// called once; nil means that nobody can paste.
 	Pasted() <-chan string
+	// PasteAgain says why what was pasted last can't be used. The sign-in goes
+	// on, and the person may paste something else.
+	PasteAgain(reason string)
 	// Password asks for the person's password with Microsoft.
 	Password(ctx context.Context) (wire.Secret, error)
 }
@@ -62,7 +66,7 @@ func (b *Broker) SignIn(ctx context.Context, account string, d Dialog) (Status, 
 func (b *Broker) SignOut(account string) error {
 	e := b.entries[account]
 	if e == nil {
-		return unknownAccount(account)
+		return fmt.Errorf("not signed out of %s: there is no such account", account)
 	}
 	return e.signOut()
 }
@@ -83,7 +87,7 @@ func (e *entry) signIn(ctx context.Context, d Dialog) *Error {
 		return e.signInEnded(ctx, failure)
 	}
 	e.person.install(in)
-	e.signedIn(in.AccessToken)
+	e.signedIn(in.AccessToken.Token)
 	e.log.Info("signed in", "account", e.account.Name, "as", in.SignedInAs)
 	return nil
 }

@@ -52,7 +52,8 @@ func TestSignOut(t *testing.T) {
 		go func() { _, err := b.Token(t.Context(), testAccount); waiter <- err }()
 		synctest.Wait()
 		h.shelf.change(func() { h.shelf.deleteErr = errors.New("read-only file system") })
-		if err := b.SignOut(testAccount); err == nil || !strings.Contains(err.Error(), "read-only file system") {
+		if err := b.SignOut(testAccount); err == nil ||
+			err.Error() != "not signed out of "+testAccount+", its sign-in can't be removed: read-only file system" {
 			t.Errorf("got %v", err)
 		}
 		wantState(t, b, StateReady, "", "")
@@ -88,13 +89,30 @@ func TestSignOutWithoutAPerson(t *testing.T) {
 	})
 }
 
+// Without a person there is nothing to sign in, but before the first token
+// nobody knows whether there will be one: that is told.
+func TestReadyBeforeTheFirstToken(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		wantState(t, b, StateReady, "no access token has been fetched yet", "to try it now, run: oauthproxy login "+testAccount)
+		e.answer(plain(503, "down"))
+		_ = wantFailure(t, t.Context(), b, TryLater, "503")
+		wantState(t, b, StateUnreachable, "503", "nothing to do, it is tried again")
+		e.answer(grant(testToken, 4500))
+		time.Sleep(maxPause)
+		wantToken(t, b, testToken)
+		wantState(t, b, StateReady, "", "")
+		time.Sleep(life) // unused, it is left to end
+		wantState(t, b, StateReady, "", "")
+	})
+}
+
 func TestUnknownAccountSigns(t *testing.T) {
 	b := newTestBroker(t, newEntra(), nil, &logBuffer{})
 	var failure *Error
 	if _, err := b.SignIn(t.Context(), "nobody@x", nil); !errors.As(err, &failure) || failure.Class != SetUpWrong {
 		t.Errorf("in: %v", err)
 	}
-	if err := b.SignOut("nobody@x"); !errors.As(err, &failure) {
+	if err := b.SignOut("nobody@x"); err == nil || err.Error() != "not signed out of nobody@x: there is no such account" {
 		t.Errorf("out: %v", err)
 	}
 	if _, found := b.Account("nobody@x"); found {

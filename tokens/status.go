@@ -10,6 +10,8 @@ type State string
 
 // The states of an account.
 const (
+	// StateReady says that nothing is known to be wrong; where no token was
+	// ever fetched, Text says so.
 	StateReady         State = "ready"
 	StateSignIn        State = "sign-in needed"
 	StateAdministrator State = "administrator needed"
@@ -84,8 +86,11 @@ func (e *entry) status() Status {
 	s.RefreshedAt = e.refreshedAt
 	failure := e.failure
 	e.mu.Unlock()
-	if e.person != nil {
+	switch {
+	case e.person != nil:
 		e.person.tell(&s)
+	case s.RefreshedAt.IsZero():
+		s.Text, s.Next = "no access token has been fetched yet, the first session does that", "to try it now, "+loginCommand(s.Account)
 	}
 	s.tellCertificate(e.account.App)
 	if failure != nil {

@@ -73,7 +73,7 @@ type App struct {
 	Scopes []string
 	// ClientSecret returns the secret of FlowClientSecret.
 	ClientSecret func() (wire.Secret, error)
-	// Certificate returns the certificate of FlowCertificate.
+	// Certificate returns the certificate of FlowCertificate; see CertificateLoader.
 	Certificate func() (Certificate, error)
 	// FederatedToken returns the token that FlowWorkloadIdentity shows.
 	FederatedToken func() (wire.Secret, error)

@@ -22,6 +22,7 @@ const (
 func NewHTTPClient(roots *x509.CertPool) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: checkConnect,
 		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    handshakeTimeout,
@@ -74,7 +75,8 @@ type guardedTransport struct {
 // could name any.
 var errNotHTTPS = errors.New("the token endpoint is not an https address")
 
-// RoundTrip bounds the body of the answer.
+// RoundTrip bounds the body of the answer, and tells of a web proxy that
+// stands before an error.
 func (t *guardedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme != "https" && !t.allowPlain {
 		if r.Body != nil {
@@ -84,7 +86,7 @@ func (t *guardedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	response, err := t.next.RoundTrip(r)
 	if err != nil {
-		return nil, err
+		return nil, proxied(t.next, r, err)
 	}
 	response.Body = http.MaxBytesReader(nil, response.Body, maxBody)
 	return response, nil

@@ -49,7 +49,7 @@ func TestStoreInUse(t *testing.T) {
 		{"login alice@contoso.example", mute},
 		{"logout alice@contoso.example", mute},
 		{"accounts", mute},
-		{"store rekey", "stop the service first, and start it again afterwards"},
+		{"store rekey", "the key can't be changed while the service runs: stop it, run this again, and start it"},
 	}
 	for _, test := range tests {
 		t.Run(test.command, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestAccountTable(t *testing.T) {
 		`^ACCOUNT +FLOW +SIGNED IN AS +TOKEN UNTIL +RENEWED +CERTIFICATE UNTIL +STATE +NEXT$`,
 		`^alice@contoso.example +device_code +alice@contoso.example +20.* +20.* +- +ready +-$`,
 		`^shared@contoso.example +device_code +- +- +- +- +sign-in needed +nobody has signed in for this account; run: oauthproxy login shared@contoso.example$`,
-		`^scanner@contoso.example +client_secret +- +- +- +- +ready +-$`,
+		`^scanner@contoso.example +client_secret +- +- +- +- +ready +no access token has been fetched yet, the first session does that; to try it now, run: oauthproxy login scanner@contoso.example$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(lines[i]) {
 			t.Errorf("line %d: got %q, want %s", i, lines[i], want)

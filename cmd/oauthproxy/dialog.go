@@ -16,8 +16,9 @@ import (
 	"oauthproxy/tokens"
 )
 
-// maxPasted bounds a line that a person pastes, in bytes.
-const maxPasted = 64 << 10
+// maxPasted bounds a line that a person pastes, in bytes. The rest of a longer
+// one, which can be no address, is dropped.
+const maxPasted = 32 << 10
 
 // dialog is how login speaks with the person who signs in.
 type dialog struct {
@@ -124,17 +125,36 @@ func (d *dialog) Pasted() <-chan string {
 	pasted := make(chan string)
 	go func() {
 		defer close(pasted)
-		lines := bufio.NewScanner(d.ui.in)
-		lines.Buffer(nil, maxPasted)
-		for lines.Scan() {
+		in := bufio.NewReaderSize(d.ui.in, maxPasted)
+		for {
+			line, err := readLine(in)
+			if err != nil {
+				return
+			}
 			select {
-			case pasted <- lines.Text():
+			case pasted <- line:
 			case <-d.ctx.Done():
 				return
 			}
 		}
 	}()
 	return pasted
+}
+
+// readLine returns the beginning of the next line, as much as the buffer takes.
+func readLine(in *bufio.Reader) (string, error) {
+	line, more, err := in.ReadLine()
+	text := string(line)
+	for more && err == nil {
+		_, more, err = in.ReadLine()
+	}
+	return text, err
+}
+
+// PasteAgain says why what was pasted can't be used.
+func (d *dialog) PasteAgain(reason string) {
+	d.ui.say("what was pasted can't be used: %s", reason)
+	d.ui.hint("paste the page's address here again, or let the browser open it; Ctrl-C ends the sign-in")
 }
 
 // Password asks for the person's password with Microsoft.

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
-
-	"oauthproxy/internal/wire"
 )
 
 func TestBrowserCommand(t *testing.T) {
@@ -88,17 +85,5 @@ func TestRuntimeDirectory(t *testing.T) {
 	proxy.end(t)
 	if _, err := os.Stat(filepath.Join(s.folder, socketName)); !os.IsNotExist(err) {
 		t.Errorf("the socket is left: %v", err)
-	}
-}
-
-func TestWebProxy(t *testing.T) {
-	request, err := http.NewRequest(http.MethodGet, "https://login.microsoftonline.com/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const address = "http://me:secret@proxy.contoso.com:3128"
-	transport := entraClient(nil, wire.NewSecret(address)).Transport.(*http.Transport)
-	if got, err := transport.Proxy(request); err != nil || got == nil || got.String() != address {
-		t.Errorf("got %v, %v, want %s", got, err, address)
 	}
 }

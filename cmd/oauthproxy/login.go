@@ -11,22 +11,13 @@ import (
 // login lets a person sign in with Microsoft, or fetches a token for an
 // account that needs nobody.
 func login(ctx context.Context, args []string, u *ui) int {
-	o := newOptions("login", u)
-	name, status, ok := o.parseAccount(args)
-	if !ok {
-		return status
-	}
-	c, status := o.control(ctx)
+	c, account, status := newOptions("login", u).oneAccount(ctx, args)
 	if c == nil {
 		return status
 	}
 	defer c.close()
-	account, err := c.account(ctx, name)
-	if err != nil {
-		return u.failAccount(err)
-	}
 	d := newDialog(ctx, u, account.Person)
-	account, err = c.SignIn(ctx, account.Account, d)
+	account, err := c.SignIn(ctx, account.Account, d)
 	d.close()
 	if err != nil {
 		return u.fail(err)
@@ -35,16 +26,27 @@ func login(ctx context.Context, args []string, u *ui) int {
 	return exitWell
 }
 
-// parseAccount reads the flags and the one account that a command is about.
-func (o *options) parseAccount(args []string) (name string, status int, ok bool) {
+// oneAccount reads the arguments of a command that is about one account, and
+// finds that. It returns nil and the exit status if it can't.
+func (o *options) oneAccount(ctx context.Context, args []string) (*control, admin.Account, int) {
+	var none admin.Account
 	rest, status, ok := o.parse(args, 1)
 	switch {
 	case !ok:
-		return "", status, false
+		return nil, none, status
 	case len(rest) == 0:
-		return "", o.misuse(errors.New("no account given: name its mailbox")), false
+		return nil, none, o.misuse(errors.New("no account given: name its mailbox"))
 	}
-	return rest[0], exitWell, true
+	c, status := o.control(ctx)
+	if c == nil {
+		return nil, none, status
+	}
+	account, err := c.account(ctx, rest[0])
+	if err != nil {
+		c.close()
+		return nil, none, o.ui.failAccount(err)
+	}
+	return c, account, exitWell
 }
 
 // signedIn tells what came of a login.

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net/url"
 	"os"
 	"regexp"
@@ -75,24 +71,42 @@ func TestLoginByBrowser(t *testing.T) {
 	}
 }
 
-// TestLoginByPasting: a browser on another machine can't come back.
+// TestLoginByPasting: a browser on another machine can't come back. What is
+// pasted by mistake is told, and asked for again.
 func TestLoginByPasting(t *testing.T) {
-	s := newSite(t, "browser")
-	proxy, _ := s.serve()
-	defer proxy.end(t)
-	login, keyboard := startTyping(t, "login", "alice@contoso.example", "--config", s.config)
-	address := login.out.await(t, `(https://\S+)\n`)[1]
-	back := s.browse(address, "alice@contoso.example", false).Header.Get("Location")
-	if _, err := io.WriteString(keyboard, "\n"+back+"\n"); err != nil {
-		t.Fatal(err)
-	}
-	login.wait(t, exitWell)
-	ended, err := url.Parse(back)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if said := login.out.String() + login.err.String() + proxy.err.String(); strings.Contains(said, ended.Query().Get("code")) {
-		t.Errorf("the code was shown:\n%s", said)
+	for _, beside := range []bool{true, false} {
+		t.Run(fmt.Sprintf("beside a service %v", beside), func(t *testing.T) {
+			s := newSite(t, "browser")
+			said := func() string { return "" }
+			if beside {
+				proxy, _ := s.serve()
+				defer proxy.end(t)
+				said = proxy.err.String
+			}
+			login, keyboard := startTyping(t, "login", "alice@contoso.example", "--config", s.config)
+			address := login.out.await(t, `(https://\S+)\n`)[1]
+			back := s.browse(address, "alice@contoso.example", false).Header.Get("Location")
+			paste := func(line string) {
+				t.Helper()
+				if _, err := io.WriteString(keyboard, line+"\n"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			paste("")
+			for _, wrong := range []string{strings.Repeat("\x01", 3*maxPasted), "http://localhost/?code=stolen&state=other"} {
+				paste(wrong)
+			}
+			login.err.await(t, `what was pasted can't be used: it isn't the address [\s\S]*what was pasted can't be used: it belongs to another sign-in`)
+			paste(back)
+			login.wait(t, exitWell)
+			ended, err := url.Parse(back)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if all := login.out.String() + login.err.String() + said(); strings.Contains(all, ended.Query().Get("code")) || strings.Contains(all, "stolen") {
+				t.Errorf("a code was shown:\n%s", all)
+			}
+		})
 	}
 }
 
@@ -202,21 +216,13 @@ func TestLoginInterrupted(t *testing.T) {
 // TestLoginByCertificate, with what accounts tells about it.
 func TestLoginByCertificate(t *testing.T) {
 	s := newSite(t, "device_code")
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
+	key, end := certificateKeys()[0], time.Now().Add(30*24*time.Hour).Truncate(time.Second)
+	certificate := newCertificate(t, key, end)
+	if err := s.RegisterCertificate(certificate.Raw); err != nil {
 		t.Fatal(err)
 	}
-	end := time.Now().Add(30 * 24 * time.Hour).Truncate(time.Second)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: end}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.RegisterCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	s.write("app.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-	s.write("app.key", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})))
+	s.write("app.pem", pemOf("CERTIFICATE", certificate.Raw))
+	s.write("app.key", pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)))
 	s.change("flow: client_secret, client_secret_file: client.secret", "flow: certificate, certificate_file: app.pem, key_file: app.key")
 
 	got := runCommand(t, "", "login", "scanner@contoso.example", "--config", s.config)

@@ -4,20 +4,11 @@ import "context"
 
 // logout forgets what a person has signed in for.
 func logout(ctx context.Context, args []string, u *ui) int {
-	o := newOptions("logout", u)
-	name, status, ok := o.parseAccount(args)
-	if !ok {
-		return status
-	}
-	c, status := o.control(ctx)
+	c, account, status := newOptions("logout", u).oneAccount(ctx, args)
 	if c == nil {
 		return status
 	}
 	defer c.close()
-	account, err := c.account(ctx, name)
-	if err != nil {
-		return u.failAccount(err)
-	}
 	if err := c.SignOut(ctx, account.Account); err != nil {
 		return u.fail(err)
 	}

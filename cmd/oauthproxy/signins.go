@@ -28,6 +28,7 @@ func openSignIns(c *config.Config, roots *x509.CertPool, log *slog.Logger) (*sig
 			s.persons[a.Mailbox] = a.Person()
 		}
 	}
+	warnOfApps(c, log)
 	options := tokens.Options{HTTPClient: entraClient(roots, c.HTTPProxy), Log: log}
 	if len(s.persons) > 0 {
 		store, err := openStore(c, log)

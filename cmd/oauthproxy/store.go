@@ -36,7 +36,7 @@ func (o *options) rekey(keyFile string) int {
 	}
 	s, err := openStore(c, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return o.ui.failLocked(err, "stop the service first, and start it again afterwards")
+		return o.ui.failLocked(err, "the key can't be changed while the service runs: stop it, run this again, and start it")
 	}
 	defer s.Close()
 	key, err := newKey(keyFile)

@@ -5,9 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 
 	"oauthproxy/config"
 	"oauthproxy/internal/wire"
@@ -46,9 +49,13 @@ func entraClient(roots *x509.CertPool, webProxy wire.Secret) *http.Client {
 }
 
 func tokenAccounts(c *config.Config) []tokens.Account {
+	apps := make(map[string]tokens.App, len(c.Apps))
+	for name, app := range c.Apps {
+		apps[name] = tokenApp(app)
+	}
 	var all []tokens.Account
 	for _, a := range c.Accounts {
-		app := tokenApp(c.Apps[a.App])
+		app := apps[a.App]
 		app.Scopes = a.Scopes
 		all = append(all, tokens.Account{Name: a.Mailbox, SignInAs: a.SignInAs, App: app})
 	}
@@ -64,16 +71,44 @@ func tokenApp(app config.App) tokens.App {
 		password = secretIn(app.CertificatePasswordFile)
 	}
 	return tokens.App{
-		Authority:    app.Authority,
-		ClientID:     app.ClientID,
-		Flow:         tokens.Flow(app.Flow),
-		ClientSecret: secretIn(app.ClientSecretFile),
-		Certificate: func() (tokens.Certificate, error) {
-			return tokens.LoadCertificate(app.CertificateFile, app.KeyFile, password)
-		},
+		Authority:               app.Authority,
+		ClientID:                app.ClientID,
+		Flow:                    tokens.Flow(app.Flow),
+		ClientSecret:            secretIn(app.ClientSecretFile),
+		Certificate:             tokens.CertificateLoader(app.CertificateFile, app.KeyFile, password),
 		FederatedToken:          secretIn(app.FederatedTokenFile),
 		ManagedIdentityClientID: app.ManagedIdentityClientID,
 	}
+}
+
+// warnOfApps tells at the start which of the apps in use can't get a token, or
+// won't for long. Others may go on: that is no reason not to start.
+func warnOfApps(c *config.Config, log *slog.Logger) {
+	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
+		users := mailboxesOf(c, name)
+		if len(users) == 0 {
+			continue
+		}
+		log := log.With("app", name, "accounts", len(users), "first", users[0])
+		if err := tokenApp(c.Apps[name]).CheckCertificate(); err != nil {
+			log.Warn("the app has no certificate that can be used", "reason", err)
+		}
+		if c.Apps[name].Flow == config.Password {
+			log.Warn("the flow password is deprecated: a sign-in fails as soon as Entra ID asks for a second factor (MFA) "+
+				"or a policy of Conditional Access applies", "instead", "use the flow device_code or browser")
+		}
+	}
+}
+
+// mailboxesOf are the accounts that use the app.
+func mailboxesOf(c *config.Config, app string) []string {
+	var all []string
+	for _, a := range c.Accounts {
+		if a.App == app {
+			all = append(all, a.Mailbox)
+		}
+	}
+	return all
 }
 
 // tokenSource gives the proxy what it needs of the broker, in its own terms.
