@@ -21,8 +21,12 @@ var ErrNoService = errors.New("no service is running")
 type Client struct{ path string }
 
 // Dial finds out whether a service answers on the control socket. The error is
-// ErrNoService if there is none, or only its socket is left.
+// ErrNoService if there is none, or only its socket is left. Path may be a link
+// to the socket.
 func Dial(ctx context.Context, path string) (*Client, error) {
+	if socket, err := os.Readlink(path); err == nil {
+		path = socket
+	}
 	c := &Client{path}
 	if _, err := c.do(ctx, request{Command: ping}, nil); err != nil {
 		return nil, err
@@ -79,12 +83,15 @@ func (c *Client) do(ctx context.Context, r request, d tokens.Dialog) (result, er
 func (c *Client) dial(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
+	if len(c.path) > maxPath {
+		return nil, fmt.Errorf("%w: nobody can listen on %s, which is too long", ErrNoService, c.path)
+	}
 	nc, err := (&net.Dialer{}).DialContext(ctx, "unix", c.path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errRefused):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, errRefused):
 		return nil, fmt.Errorf("%w: nobody answers on %s", ErrNoService, c.path)
 	case err != nil:
-		return nil, fmt.Errorf("can't speak to the running service: %w", err)
+		return nil, fmt.Errorf("can't find out whether a service runs: %w", err)
 	}
 	return newConn(nc, maxMessage), nil
 }

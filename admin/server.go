@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -28,10 +29,11 @@ type Server struct {
 	listener net.Listener
 	ctx      context.Context // done when the server closes
 	cancel   context.CancelFunc
-	slots    chan struct{}
 
-	mu    sync.Mutex // orders the start of conns and the end of ctx
-	conns sync.WaitGroup
+	mu     sync.Mutex // orders the start of conns and the end of ctx
+	open   int        // connections
+	silent []net.Conn // those without a request yet, the oldest first
+	conns  sync.WaitGroup
 }
 
 // Listen opens the control socket, readable for the process's user alone. One
@@ -49,7 +51,7 @@ func Listen(path string, s Service, log *slog.Logger) (*Server, error) {
 	}
 	listener, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("can't open the control socket: %w", err)
+		return nil, fmt.Errorf("can't open the control socket%s: %w", whose(err), err)
 	}
 	// Until now the folder has kept others out.
 	if err := os.Chmod(path, 0o600); err != nil {
@@ -57,7 +59,7 @@ func Listen(path string, s Service, log *slog.Logger) (*Server, error) {
 		return nil, fmt.Errorf("can't protect the control socket: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Server{service: s, log: log, listener: listener, ctx: ctx, cancel: cancel, slots: make(chan struct{}, maxConns)}, nil
+	return &Server{service: s, log: log, listener: listener, ctx: ctx, cancel: cancel}, nil
 }
 
 func removeStale(path string) error {
@@ -66,7 +68,7 @@ func removeStale(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("can't look at the control socket: %w", err)
+		return fmt.Errorf("can't look at the control socket%s: %w", whose(err), err)
 	case info.Mode().IsRegular() || info.IsDir():
 		return fmt.Errorf("%s is in the place of the control socket: move it away", path)
 	}
@@ -75,6 +77,27 @@ func removeStale(path string) error {
 		return fmt.Errorf("another oauthproxy answers on %s: stop it first", path)
 	}
 	return os.Remove(path)
+}
+
+// whose says what to do where a folder can't be used.
+func whose(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return ", whose folder has to belong to the user that oauthproxy runs as"
+	}
+	return ""
+}
+
+// LinkFrom makes path lead to the socket as well: it is where clients look that
+// don't know where the server listens. The link is left when the server closes.
+func (s *Server) LinkFrom(path string) error {
+	socket := s.listener.Addr().String()
+	if target, err := os.Readlink(path); path == socket || err == nil && target == socket {
+		return nil
+	}
+	if err := removeStale(path); err != nil {
+		return err
+	}
+	return os.Symlink(socket, path)
 }
 
 // Serve answers until the server is closed.
@@ -96,7 +119,8 @@ func (s *Server) Serve() {
 	}
 }
 
-// start serves a connection, unless there are too many or the server closes.
+// start serves a connection, unless the server closes. If there are too many,
+// the oldest that hasn't spoken makes way.
 func (s *Server) start(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,15 +128,31 @@ func (s *Server) start(c net.Conn) {
 		_ = c.Close()
 		return
 	}
-	select {
-	case s.slots <- struct{}{}:
-		s.conns.Go(func() {
-			defer func() { <-s.slots }()
-			s.serveConn(c)
-		})
-	default:
+	if s.open >= maxConns && len(s.silent) > 0 {
+		_ = s.silent[0].Close()
+		s.silent = s.silent[1:]
+	} else if s.open >= maxConns {
+		got := failed(errors.New("the service is busy with too many commands: try again later"))
+		_ = newConn(c, 0).write(message{Result: &got})
 		_ = c.Close()
+		return
 	}
+	s.open++
+	s.silent = append(s.silent, c)
+	s.conns.Go(func() {
+		s.serveConn(c)
+		s.hasSpoken(c)
+		s.mu.Lock()
+		s.open--
+		s.mu.Unlock()
+	})
+}
+
+// hasSpoken says that the connection needn't make way any more.
+func (s *Server) hasSpoken(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = slices.DeleteFunc(s.silent, func(other net.Conn) bool { return other == c })
 }
 
 // Close closes the socket, ends what is under way and waits for it.

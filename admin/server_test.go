@@ -2,13 +2,19 @@ package admin
 
 import (
 	"bufio"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"oauthproxy/tokens"
 )
 
 // stale leaves a socket behind as a crash does.
@@ -95,27 +101,112 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestTooManyConnections: those beyond the bound are closed, and make room
-// again.
-func TestTooManyConnections(t *testing.T) {
+// TestSilentConnections: however many there are, a command gets its answer.
+func TestSilentConnections(t *testing.T) {
 	path := serve(t, &fake{})
-	var conns []net.Conn
-	for range maxConns {
+	for range 2 * maxConns {
 		c, err := net.Dial("unix", path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		conns = append(conns, c)
+		defer c.Close()
 	}
-	if _, err := Dial(t.Context(), path); err == nil || errors.Is(err, ErrNoService) {
-		t.Errorf("with all taken: %v", err)
+	dial(t, path)
+}
+
+// TestTooManyCommands: those beyond the bound hear so, and there is room again
+// when the others have ended.
+func TestTooManyCommands(t *testing.T) {
+	started, release := make(chan struct{}, maxConns), make(chan struct{})
+	f := &fake{signIn: func(context.Context, string, tokens.Dialog) (Account, error) {
+		started <- struct{}{}
+		<-release
+		return Account{}, nil
+	}}
+	path := serve(t, f)
+	c := dial(t, path)
+	var signIns sync.WaitGroup
+	for range maxConns {
+		signIns.Go(func() { _, _ = c.SignIn(t.Context(), "a", &person{}) })
+		<-started
 	}
-	for _, c := range conns {
-		_ = c.Close()
+	if _, err := Dial(t.Context(), path); err == nil || err.Error() != "the service is busy with too many commands: try again later" {
+		t.Errorf("got %v", err)
 	}
+	close(release)
+	signIns.Wait()
 	for t.Context().Err() == nil {
 		if _, err := Dial(t.Context(), path); err == nil {
 			return
+		}
+	}
+}
+
+// TestAnswersThatNobodyTakes: the service still sees that the person leaves.
+func TestAnswersThatNobodyTakes(t *testing.T) {
+	for _, answers := range []string{"{}\n", `{"pasted":"x"}` + "\n", `{"password":"x"}` + "\n", strings.Repeat(`{"pasted":"x","password":"y"}`+"\n", 2*maxAnswers)} {
+		t.Run(fmt.Sprintf("%.20s", answers), func(t *testing.T) {
+			ended := make(chan struct{})
+			path := serve(t, &fake{signIn: func(ctx context.Context, _ string, d tokens.Dialog) (Account, error) {
+				<-ctx.Done()
+				close(ended)
+				return Account{}, ctx.Err()
+			}})
+			c, err := net.Dial("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(c, `{"version":1,"command":"login","account":"a"}`+"\n"+answers); err != nil {
+				t.Fatal(err)
+			}
+			_ = c.Close()
+			<-ended
+		})
+	}
+}
+
+// TestLink: clients that know another place find the service there.
+func TestLink(t *testing.T) {
+	path, link := socket(t), filepath.Join(t.TempDir(), strings.Repeat("long", 40))
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time over the link that the first has left
+		s, err := Listen(path, &fake{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan struct{})
+		go func() { s.Serve(); close(served) }()
+		for _, place := range []string{link, link, path} {
+			if err := s.LinkFrom(place); err != nil {
+				t.Error(err)
+			}
+			dial(t, place)
+		}
+		if err := s.LinkFrom(file); err == nil || !strings.Contains(err.Error(), "is in the place of the control socket") {
+			t.Errorf("over a file: %v", err)
+		}
+		s.Close()
+		<-served
+		if _, err := Dial(t.Context(), link); !errors.Is(err, ErrNoService) {
+			t.Errorf("after Close: %v", err)
+		}
+	}
+}
+
+// TestNoService: where no service can be, none runs.
+func TestNoService(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{
+		"nothing": file + "2", "below a file": filepath.Join(file, "control.sock"), "too long": "/" + strings.Repeat("x", 200),
+	} {
+		if _, err := Dial(t.Context(), path); !errors.Is(err, ErrNoService) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -140,6 +231,16 @@ func TestServiceThatGoesAway(t *testing.T) {
 	}()
 	_, err = Dial(t.Context(), path)
 	if err == nil || errors.Is(err, ErrNoService) || !strings.Contains(err.Error(), "went away") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A result that can't be written as JSON is told as a failure, to the one who
+// asked: the connection isn't just closed.
+func TestResultThatCannotBeSent(t *testing.T) {
+	c := dial(t, serve(t, &fake{accounts: []Account{{Account: "alice", TokenExpires: time.Date(33658, 9, 27, 0, 0, 0, 0, time.UTC)}}}))
+	_, err := c.Accounts(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "the service can't say what came of it") {
 		t.Errorf("got %v", err)
 	}
 }

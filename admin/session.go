@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -21,9 +22,16 @@ func (s *Server) serveConn(nc net.Conn) {
 		s.log.Debug("control socket: no request", "error", err)
 		return
 	}
+	s.hasSpoken(nc)
 	s.log.Debug("control socket: request", "command", r.Command, "account", r.Account)
 	got := s.do(c, r)
-	if err := c.write(message{Result: &got}); err != nil {
+	err := c.write(message{Result: &got})
+	if errors.As(err, new(*json.MarshalerError)) { // nothing is written
+		s.log.Error("control socket: the result can't be sent", "command", r.Command, "error", err)
+		got = failed(fmt.Errorf("the service can't say what came of it: %w", err))
+		err = c.write(message{Result: &got})
+	}
+	if err != nil {
 		s.log.Debug("control socket: nobody waits for the result", "command", r.Command, "error", err)
 	}
 }
@@ -57,7 +65,7 @@ func failed(err error) result {
 // signIn lets the person at the other end sign in. It ends when they leave.
 func (s *Server) signIn(c *conn, account string) result {
 	ctx, cancel := context.WithCancel(s.ctx)
-	d := &remoteDialog{conn: c, ctx: ctx, cancel: cancel, pasted: make(chan string), passwords: make(chan wire.Secret)}
+	d := &remoteDialog{conn: c, ctx: ctx, cancel: cancel, pasted: make(chan string, maxAnswers), passwords: make(chan wire.Secret, 1)}
 	var listening sync.WaitGroup
 	listening.Go(d.listen)
 	status, err := s.service.SignIn(ctx, account, d)
@@ -70,6 +78,9 @@ func (s *Server) signIn(c *conn, account string) result {
 	return result{Accounts: []Account{status}}
 }
 
+// maxAnswers bounds what a person has pasted and nobody has looked at yet.
+const maxAnswers = 64
+
 // remoteDialog is the dialog with a person at the other end of a connection.
 type remoteDialog struct {
 	conn      *conn
@@ -79,7 +90,8 @@ type remoteDialog struct {
 	passwords chan wire.Secret
 }
 
-// listen hands over what the person says, until they leave or ctx ends.
+// listen hands over what the person says, until they leave or ctx ends. What
+// nobody takes is dropped: waiting for that, it wouldn't see them leave.
 func (d *remoteDialog) listen() {
 	defer d.cancel()
 	for d.ctx.Err() == nil {
@@ -87,17 +99,20 @@ func (d *remoteDialog) listen() {
 		if err := d.conn.read(&a, slow); err != nil {
 			return
 		}
-		pasted, passwords := d.pasted, d.passwords
-		if a.Password.IsEmpty() {
-			passwords = nil
-		} else {
-			pasted = nil
+		if !a.Pasted.IsEmpty() {
+			offer(d.pasted, a.Pasted.Reveal())
 		}
-		select {
-		case pasted <- a.Pasted.Reveal():
-		case passwords <- a.Password.Secret:
-		case <-d.ctx.Done():
+		if !a.Password.IsEmpty() {
+			offer(d.passwords, a.Password.Secret)
 		}
+	}
+}
+
+// offer puts v into the channel if there is room.
+func offer[T any](to chan<- T, v T) {
+	select {
+	case to <- v:
+	default:
 	}
 }
 

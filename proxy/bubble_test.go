@@ -40,7 +40,9 @@ var passwordHash = sync.OnceValue(func() string {
 type tokens func(ctx context.Context) (wire.Secret, error)
 
 func (t tokens) AccessToken(ctx context.Context, _ string) (wire.Secret, error) { return t(ctx) }
-func (t tokens) Refused(string, wire.Secret) bool                               { return false }
+func (t tokens) Refused(context.Context, string, wire.Secret) error {
+	return &proxy.Failure{Kind: proxy.TokenUnavailable}
+}
 
 func oneToken(context.Context) (wire.Secret, error) { return wire.NewSecret("token"), nil }
 

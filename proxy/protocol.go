@@ -109,6 +109,8 @@ type Tokens interface {
 	// Failures.
 	AccessToken(ctx context.Context, account string) (wire.Secret, error)
 	// Refused says that Exchange has refused a token without naming a
-	// cause. It tells whether one try with a fresh token is worth making.
-	Refused(account string, token wire.Secret) (retry bool)
+	// cause, and waits for a fresh one. It returns nil if one try with that
+	// is worth making; else a Failure, which isn't the client's: of kind
+	// SignInRequired where only a sign-in brings a fresh token.
+	Refused(ctx context.Context, account string, token wire.Secret) error
 }

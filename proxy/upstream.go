@@ -62,9 +62,14 @@ func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Con
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	conn, token, err := u.attempt(ctx, s, p)
-	if err != nil && AsFailure(err).Generic && u.tokens.Refused(s.Account, token) {
-		s.Log.Info("Exchange refused the access token, trying once with a fresh one", "cause", AsFailure(err).Cause)
-		conn, _, err = u.attempt(ctx, s, p)
+	if refusal := AsFailure(err); err != nil && refusal.Generic {
+		switch noFresh := u.tokens.Refused(ctx, s.Account, token); {
+		case noFresh == nil:
+			s.Log.Info("Exchange refused the access token, trying once with a fresh one", "cause", refusal.Cause)
+			conn, _, err = u.attempt(ctx, s, p)
+		case AsFailure(noFresh).Kind == SignInRequired:
+			refusal.Text = AsFailure(noFresh).Text // both are likely to have one cause
+		}
 	}
 	if err != nil {
 		f := AsFailure(err)

@@ -36,7 +36,7 @@ func (s *application) fetch(ctx context.Context) (Token, *Error) {
 	if err != nil {
 		return Token{}, s.failure(err, secrets)
 	}
-	return Token{Value: wire.NewSecret(result.AccessToken), Expires: result.ExpiresOn}, nil
+	return newToken(result.AccessToken, result.ExpiresOn)
 }
 
 // credential reads what proves the application, afresh. The secrets are those

@@ -81,13 +81,20 @@ func (b *Broker) Token(ctx context.Context, account string) (Token, error) {
 	return e.token(ctx)
 }
 
-// Refused says that the upstream refused the token without telling why. The
-// broker then forgets it, at most once in five minutes per account. retry
-// tells whether one more try may help: with a fresh token, or with the one
-// that has replaced this one already.
-func (b *Broker) Refused(account string, token wire.Secret) (retry bool) {
+// Refused says that the upstream refused the token without telling why. It
+// waits until another one has replaced it, and returns nil if one more try with
+// that may help; else an *Error. A refusal makes the broker ask Entra ID at
+// most once in five minutes per account. Until there is another token the
+// refused one is given out: other upstreams may take it.
+func (b *Broker) Refused(ctx context.Context, account string, token wire.Secret) error {
 	e := b.entries[account]
-	return e != nil && e.refused(token)
+	if e == nil {
+		return unknownAccount(account)
+	}
+	if failure := e.refused(ctx, token); failure != nil {
+		return failure
+	}
+	return nil
 }
 
 // Close ends all requests, renewals and sign-ins and waits for them. Sessions

@@ -94,7 +94,7 @@ func TestUnknownAccount(t *testing.T) {
 	if !errors.As(err, &failure) || failure.Class != SetUpWrong || failure.Account != "nobody@x" {
 		t.Errorf("got %v", err)
 	}
-	if b.Refused("nobody@x", wire.NewSecret("x")) {
+	if err := b.Refused(t.Context(), "nobody@x", wire.NewSecret("x")); err == nil {
 		t.Error("a retry was allowed")
 	}
 }

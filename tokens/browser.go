@@ -58,6 +58,9 @@ func (s *delegated) signInAddress(ctx context.Context, msal public.Client, end *
 	if err != nil || address.Scheme != "https" {
 		return "", s.explain(errNotHTTPS)
 	}
+	if !isHome(address.Host, s.account.App.Authority) {
+		return "", s.explain(errElsewhere)
+	}
 	challenge := sha256.Sum256([]byte(verifier))
 	query := address.Query()
 	query.Set("state", end.state)

@@ -102,7 +102,7 @@ func (e *browserEnd) redirectURI() string { return fmt.Sprintf("http://localhost
 func (e *browserEnd) wait(ctx context.Context, d Dialog) (redirect, *Error) {
 	limit := time.NewTimer(signInTimeout)
 	defer limit.Stop()
-	pasted := d.Pasted()
+	pasted, earlier := d.Pasted(), ""
 	for {
 		select {
 		case answer := <-e.answers:
@@ -115,7 +115,14 @@ func (e *browserEnd) wait(ctx context.Context, d Dialog) (redirect, *Error) {
 			if strings.TrimSpace(text) == "" {
 				continue
 			}
+			if strings.Contains(text, "?") {
+				earlier = "" // another address begins
+			}
+			earlier = (earlier + text)[:min(len(earlier)+len(text), maxRedirect)]
 			answer, err := e.read(parsePasted(text))
+			if err != nil {
+				answer, err = e.read(parsePasted(earlier)) // one that is broken into lines
+			}
 			if err == nil {
 				return answer, nil
 			}

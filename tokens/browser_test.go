@@ -303,15 +303,20 @@ func TestFaultsOfTheBrowsersCode(t *testing.T) {
 	}
 }
 
-func TestSignInAddressNeedsTLS(t *testing.T) {
-	h := browserHouse()
-	h.document = func(w http.ResponseWriter, _ *http.Request) {
-		answerJSON(w, 200, map[string]any{"issuer": h.authority() + "/v2.0", "token_endpoint": h.authority() + "/oauth2/v2.0/token",
-			"authorization_endpoint": "http://" + h.host + "/authorize"})
+func TestSignInAddressIsTheAuthoritys(t *testing.T) {
+	for address, words := range map[string]string{
+		"http://login.example/authorize": "not an https address",
+		"https://evil.example/authorize": "a host that isn't its own",
+	} {
+		h := browserHouse()
+		h.document = func(w http.ResponseWriter, _ *http.Request) {
+			answerJSON(w, 200, map[string]any{"issuer": h.authority() + "/v2.0", "token_endpoint": h.authority() + "/oauth2/v2.0/token",
+				"authorization_endpoint": address})
+		}
+		b := h.open(t)
+		defer b.Close()
+		wantRefusedSignIn(t, b, &person{address: func(string) { t.Error("shown") }}, SetUpWrong, words)
 	}
-	b := h.open(t)
-	defer b.Close()
-	wantRefusedSignIn(t, b, &person{address: func(string) { t.Error("shown") }}, SetUpWrong, "not an https address")
 }
 
 // FuzzRedirect: whatever comes to the listener or is pasted, only the right

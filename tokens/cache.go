@@ -97,12 +97,29 @@ func (c tokenCache) canRefresh() bool {
 	return json.Unmarshal(c, &parts) == nil && len(parts.RefreshToken) > 0
 }
 
+// home is what MSAL calls the account that the access token in the cache is of;
+// there is at most one. It goes by the answer's client_info, and is "" where
+// the answer names nobody.
+func (c tokenCache) home() string {
+	var parts struct {
+		AccessToken map[string]struct {
+			Home string `json:"home_account_id"`
+		}
+	}
+	_ = json.Unmarshal(c, &parts) // what MSAL marshals is JSON
+	for _, token := range parts.AccessToken {
+		return token.Home
+	}
+	return ""
+}
+
 // memory is the cache of one MSAL client, which makes one request. MSAL's
 // partition keys don't agree with each other for public clients; with one
 // person per cache they don't matter.
 type memory struct {
 	begin tokenCache // what MSAL is to begin with; nil: nothing
 	end   tokenCache // what it had in the end; nil: no answer was good
+	home  string     // whose the answer was; "": it doesn't say
 }
 
 // Replace gives MSAL the cache, once: nobody else changes it.
@@ -122,6 +139,7 @@ func (m *memory) Replace(_ context.Context, into cache.Unmarshaler, _ cache.Repl
 // withhold the token that Entra ID has given.
 func (m *memory) Export(_ context.Context, from cache.Marshaler, _ cache.ExportHints) error {
 	if data, err := from.Marshal(); err == nil {
+		m.home = tokenCache(data).home()
 		m.end, _ = tokenCache(data).refreshOnly() // what MSAL marshals is JSON
 	}
 	return nil

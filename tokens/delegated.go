@@ -47,30 +47,30 @@ func (s *delegated) fetch(ctx context.Context) (Token, *Error) {
 	if err != nil {
 		return Token{}, s.explain(err)
 	}
-	if failure := s.checkSame(result, old); failure != nil {
+	if failure := s.checkSame(result, kept.home, old); failure != nil {
 		return Token{}, failure
 	}
-	s.replace(old, s.newSignedIn(old.SignedInAs, old.Home, result, kept.end))
-	return newToken(result), nil
+	token, failure := newToken(result.AccessToken, result.ExpiresOn)
+	if failure != nil {
+		return Token{}, failure
+	}
+	s.replace(old, s.newSignedIn(old.SignedInAs, old.Home, token, kept.end))
+	return token, nil
 }
 
 // stored returns the access token in the store, if it is good still, and good
 // for what the configuration asks for today.
 func (s *delegated) stored(in *signedIn) (Token, bool) {
-	app, token := s.account.App, in.AccessToken.Token
+	app, token, now := s.account.App, in.AccessToken.Token, time.Now()
 	fits := in.Authority == app.Authority && slices.Equal(in.Scopes, app.Scopes)
-	return token, fits && !token.Value.IsEmpty() && !hasEnded(token, time.Now())
+	return token, fits && !token.Value.IsEmpty() && !hasEnded(token, now) && token.Expires.Sub(now) <= maxLife
 }
 
-func newToken(result public.AuthResult) Token {
-	return Token{Value: wire.NewSecret(result.AccessToken), Expires: result.ExpiresOn}
-}
-
-func (s *delegated) newSignedIn(as, home string, result public.AuthResult, tokens tokenCache) *signedIn {
+func (s *delegated) newSignedIn(as, home string, token Token, tokens tokenCache) *signedIn {
 	app := s.account.App
 	return &signedIn{
 		SignedInAs: as, Home: home, ClientID: app.ClientID, RefreshedAt: time.Now().Round(0).UTC(), Tokens: tokens,
-		AccessToken: accessToken{newToken(result)}, Authority: app.Authority, Scopes: app.Scopes,
+		AccessToken: accessToken{token}, Authority: app.Authority, Scopes: app.Scopes,
 	}
 }
 
@@ -126,8 +126,6 @@ func (s *delegated) explain(err error, secrets ...wire.Secret) *Error {
 	// These are known by MSAL's words alone.
 	case strings.HasPrefix(err.Error(), "no token found"):
 		return &Error{Class: PersonNeeded, Text: "the stored sign-in doesn't fit this application or authority: sign in again"}
-	case strings.Contains(err.Error(), "declined scopes are present"):
-		return &Error{Class: SetUpWrong, Text: "Entra ID gave other scopes than were asked for: check scopes, and API permissions of the app registration"}
 	case strings.Contains(err.Error(), "unknown account type"):
 		return &Error{Class: SetUpWrong, Text: fmt.Sprintf("Entra ID doesn't know the domain of %s: check the address and the cloud", s.account.person())}
 	}

@@ -134,8 +134,20 @@ func TestFaultsOfARenewal(t *testing.T) {
 		{"garbage", plain(200, "\x00garbage"), TryLater, "not one of Entra ID's"},
 		{"truncated", plain(200, `{"token_type":"Bearer","access_token":"`+testToken), TryLater, "not one of Entra ID's"},
 		{"no expires_in", plain(200, `{"access_token":"`+testToken+`","refresh_token":"`+testRefresh+`"}`), TryLater, "not one of Entra ID's"},
-		{"ended already", alice.grant("ended", testRefresh, 0), TryLater, "ended already"},
-		{"of another person", bob.grant("bobs", "bobs-refresh", 4500), PersonNeeded, "a token of bob@contoso.example instead of " + testPerson},
+		{"ended already", alice.grant("ended", testRefresh, 0), TryLater, "was to end at"},
+		{"of another person", bob.grant("bobs", "bobs-refresh", 4500), TryLater, "doesn't fit the sign-in of " + testPerson},
+		{"of another person, without ID token", func(w http.ResponseWriter, _ *http.Request) {
+			body := bob.answer("bobs", "bobs-refresh", 4500)
+			delete(body, "id_token")
+			answerJSON(w, 200, body)
+		}, TryLater, "doesn't fit the sign-in of " + testPerson},
+		{"without client_info", func(w http.ResponseWriter, _ *http.Request) {
+			body := alice.answer("alices", testRefresh, 4500)
+			delete(body, "client_info")
+			answerJSON(w, 200, body)
+		}, TryLater, "doesn't fit the sign-in of " + testPerson},
+		{"revoked, in a fault", refusal(503, "invalid_grant", 50173, "The grant was revoked."), TryLater, "Entra ID refused: AADSTS50173"},
+		{"revoked, throttled", refusal(429, "invalid_grant", 50173, "The grant was revoked."), TryLater, "Entra ID refused: AADSTS50173"},
 		{"other scopes", func(w http.ResponseWriter, _ *http.Request) {
 			body := alice.answer("other", testRefresh, 4500)
 			body["scope"] = "https://outlook.office365.com/IMAP.AccessAsUser.All"
@@ -192,10 +204,27 @@ func TestShortTokens(t *testing.T) {
 func TestRefusedByTheUpstream(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house, b *Broker) {
 		token, _ := b.Token(t.Context(), testAccount)
-		if !b.Refused(testAccount, token.Value) {
-			t.Error("no retry")
+		if err := b.Refused(t.Context(), testAccount, token.Value); err != nil {
+			t.Errorf("no retry: %v", err)
 		}
 		wantToken(t, b, aliceToken(2))
+	})
+}
+
+// Where only a sign-in brings a fresh token, who asks after a refusal hears so.
+func TestRefusedAndRevoked(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house, b *Broker) {
+		wantToken(t, b, aliceToken(1))
+		h.answer(refusal(400, "invalid_grant", 50173, "The provided grant has expired due to it being revoked."))
+		for range 3 {
+			err := b.Refused(t.Context(), testAccount, wire.NewSecret(aliceToken(1)))
+			var failure *Error
+			if !errors.As(err, &failure) || failure.Class != PersonNeeded || failure.AADSTS != 50173 {
+				t.Errorf("got %v", err)
+			}
+			wantToken(t, b, aliceToken(1))
+		}
+		wantRequests(t, h.entra, 2)
 	})
 }
 

@@ -17,10 +17,13 @@ const (
 	// maxWord is the length of a GUID. Nothing a person reads is longer, but
 	// secrets and tokens are.
 	maxWord = 36
+	// longestName is the longest e-mail address (RFC 5321 section 4.5.3.1).
+	longestName = 64 + 1 + 255
 )
 
 var (
 	codeForm       = regexp.MustCompile(`\bAADSTS([0-9]{1,9})\b`)
+	nameForm       = regexp.MustCompile(`^[^\s@]+@[^\s@]+$`)
 	identifierForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 )
 
@@ -86,7 +89,18 @@ func firstSentence(description string) string {
 
 // quotable makes text of another's safe to show: printable, of bounded length,
 // without overlong words.
-func quotable(text string) string {
+func quotable(text string) string { return quote(text, maxWords, maxWord) }
+
+// quotableName does so with a person's name. Those that look like one are kept
+// whole: a tenant's guest is called bob_fabrikam.com#EXT#@contoso.onmicrosoft.com.
+func quotableName(name string) string {
+	if nameForm.MatchString(name) {
+		return quote(name, longestName, longestName)
+	}
+	return quotable(name)
+}
+
+func quote(text string, most, longest int) string {
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
@@ -95,10 +109,10 @@ func quotable(text string) string {
 	}, strings.ToValidUTF8(text, " "))
 	words := strings.Fields(text)
 	for i, word := range words {
-		if len(word) > maxWord {
+		if len(word) > longest {
 			words[i] = "..."
 		}
 	}
 	runes := []rune(strings.Join(words, " "))
-	return string(runes[:min(len(runes), maxWords)])
+	return string(runes[:min(len(runes), most)])
 }

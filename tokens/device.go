@@ -3,6 +3,8 @@ package tokens
 import (
 	"context"
 	"errors"
+	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -25,8 +27,11 @@ func (s *delegated) byDeviceCode(ctx context.Context, d Dialog) (*signedIn, *Err
 		return nil, failure
 	}
 	poll.start(time.Duration(code.Result.Interval) * time.Second)
+	ctx, cancel := context.WithTimeout(ctx, min(time.Until(code.Result.ExpiresOn), deviceCodeTimeout))
+	defer cancel()
+	end, _ := ctx.Deadline()
 	d.Code(DeviceCode{
-		URL: quotableAddress(code.Result.VerificationURL), UserCode: quotable(code.Result.UserCode), Expires: code.Result.ExpiresOn,
+		URL: quotableAddress(code.Result.VerificationURL), UserCode: quote(code.Result.UserCode, maxWords, maxWords), Expires: end,
 	})
 	result, err := code.AuthenticationResult(ctx) // ends with the code
 	if err != nil {
@@ -42,10 +47,21 @@ func (s *delegated) askDeviceCode(ctx context.Context, msal public.Client) (publ
 	if err != nil {
 		return public.DeviceCode{}, s.explain(err)
 	}
-	if code.Result.UserCode == "" || code.Result.VerificationURL == "" {
+	if code.Result.UserCode == "" || !isWebAddress(quotableAddress(code.Result.VerificationURL)) {
 		return public.DeviceCode{}, &Error{Class: TryLater, Text: "the answer is not one of Entra ID's: " + somethingBetween}
 	}
 	return code, nil
+}
+
+// isWebAddress tells whether people may be sent to the address: by https, or to
+// this machine.
+func isWebAddress(text string) bool {
+	address, err := url.Parse(text)
+	if err != nil || address.Host == "" {
+		return false
+	}
+	ip, _ := netip.ParseAddr(address.Hostname())
+	return address.Scheme == "https" || address.Scheme == "http" && (ip.IsLoopback() || address.Hostname() == "localhost")
 }
 
 // quotableAddress makes an address of Entra ID's safe to show. A long one is
@@ -62,8 +78,9 @@ func quotableAddress(address string) string {
 // maxAddress is the longest address that browsers and terminals bear.
 const maxAddress = 2000
 
-// deviceEnds are the ends of the flow (RFC 8628 section 3.5). Their names say
-// more than Entra ID's numbers, which it doesn't always give.
+// deviceEnds are the ends of the flow (RFC 8628 section 3.5). Entra ID doesn't
+// always give a number, and most numbers say less; but a policy that blocks has
+// the same names as a person who declines.
 var deviceEnds = map[string]string{
 	"authorization_declined": "the sign-in was declined: start it again",
 	"access_denied":          "the sign-in was declined: start it again",
@@ -82,7 +99,8 @@ func (s *delegated) explainDevice(err error, poll *poller) *Error {
 		return s.explain(err)
 	}
 	failure := refusal.body.explain(refusal.status, nil)
-	if text, found := deviceEnds[refusal.body.Error]; found {
+	numberTellsMore := failure.AADSTS != 0 && (failure.Class == AdministratorNeeded || failure.Class == SetUpWrong)
+	if text, found := deviceEnds[refusal.body.Error]; found && !numberTellsMore {
 		failure.Class, failure.Text = PersonNeeded, text
 	}
 	return failure

@@ -88,7 +88,7 @@ func (p *poller) poll(r *http.Request) (response *http.Response, wait time.Durat
 	if err != nil {
 		return nil, 0
 	}
-	if status := response.StatusCode; status == http.StatusTooManyRequests || status >= 500 {
+	if passes(response.StatusCode) {
 		return nil, min(retryAfter(response.Header.Get("Retry-After"), time.Now()), maxRetryAfter)
 	}
 	p.note(response.StatusCode, data)

@@ -115,6 +115,9 @@ func TestDeviceCodeEnds(t *testing.T) {
 		{"expired here", pending, PersonNeeded, "wasn't entered in time"},
 		{"unknown code", refusal(400, "bad_verification_code", 0, ""), PersonNeeded, "doesn't know the code"},
 		{"forbidden by policy", refusal(400, "invalid_grant", 530036, "Blocked."), AdministratorNeeded, "a policy forbids sign-in by device code (AADSTS530036): use the flow browser"},
+		{"blocked by policy", refusal(400, "access_denied", 53003, "Blocked by Conditional Access."), AdministratorNeeded, "a Conditional Access policy blocks this sign-in (AADSTS53003)"},
+		{"not assigned", refusal(400, "authorization_declined", 50105, "Not assigned."), AdministratorNeeded, "AADSTS50105"},
+		{"declined, with a number", refusal(400, "authorization_declined", 65004, "User declined to consent."), PersonNeeded, "the sign-in was declined"},
 		{"not a public client", refusal(401, "invalid_client", 7000218, "The request body must contain client_secret."), SetUpWrong, "Allow public client flows to Yes"},
 		{"an outage until the code ends", plain(503, "down"), PersonNeeded, "wasn't entered in time"},
 		{"garbage", plain(200, "<html>hotel</html>"), TryLater, "not one of Entra ID's"},
@@ -137,12 +140,39 @@ func TestDeviceCodeEnds(t *testing.T) {
 	}
 }
 
+func deviceAnswer(address string, seconds int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		answerJSON(w, 200, map[string]any{
+			"user_code": "ABCD-EFGH", "device_code": testDevice, "verification_uri": address, "expires_in": seconds,
+		})
+	}
+}
+
+// A code isn't waited for longer than Entra ID's are good.
+func TestDeviceCodeForYears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := deviceHouse()
+		h.serve("/"+testTenant+"/oauth2/v2.0/devicecode", deviceAnswer("https://login.example/device", 1e8))
+		h.answer(pending)
+		b := h.open(t)
+		defer b.Close()
+		begin, dialog := time.Now(), &person{}
+		wantRefusedSignIn(t, b, dialog, PersonNeeded, "wasn't entered in time")
+		if took := time.Since(begin); took != deviceCodeTimeout || !dialog.codes[0].Expires.Equal(begin.Add(deviceCodeTimeout)) {
+			t.Errorf("it took %v, and the code was good until %v", took, dialog.codes[0].Expires)
+		}
+	})
+}
+
 func TestDeviceCodeIsRefused(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
-		"by the number":     refusal(400, "invalid_client", 7000218, "Not a public client."),
-		"by an outage":      plain(503, "down"),
-		"by a hang":         hang,
-		"by an empty reply": plain(200, ""),
+		"by the number":      refusal(400, "invalid_client", 7000218, "Not a public client."),
+		"by an outage":       plain(503, "down"),
+		"by a hang":          hang,
+		"by an empty reply":  plain(200, ""),
+		"by a plain address": deviceAnswer("http://login.example/device", 900),
+		"by a script":        deviceAnswer("javascript:alert(1)", 900),
+		"by a relative name": deviceAnswer("/device", 900),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -16,8 +16,8 @@ const (
 	// patience is how long a session waits for a newer token while it could
 	// use the one there is.
 	patience = 5 * time.Second
-	// forgetEvery is how often a refusal by the upstream may cost a token.
-	forgetEvery = 5 * time.Minute
+	// replaceEvery is how often a refusal by the upstream may cost a request.
+	replaceEvery = 5 * time.Minute
 )
 
 // entry is the token of one account and what it takes to keep it fresh.
@@ -29,7 +29,7 @@ type entry struct {
 	ctx     context.Context // the broker's: requests belong to it, not to a session
 	flights *sync.WaitGroup // requests and sign-ins under way
 
-	// held is nil until the first token, and after one was forgotten.
+	// held is nil until the first token, and after signing out.
 	held atomic.Pointer[held]
 
 	mu          sync.Mutex // never held during a request
@@ -41,7 +41,7 @@ type entry struct {
 	notBefore   time.Time
 	renewal     *time.Timer
 	refreshedAt time.Time // when Entra ID last gave a token
-	forgotten   time.Time
+	refusedAt   time.Time // when a refusal by the upstream last led to a request
 	tended      time.Time // when the sign-in was last to be renewed by age
 }
 
@@ -64,7 +64,7 @@ func (e *entry) token(ctx context.Context) (Token, error) {
 		}
 		h = newer
 	case stageEnding:
-		short, cancel := context.WithTimeout(ctx, patience)
+		short, cancel := context.WithTimeout(ctx, min(patience, h.left(time.Now())/2))
 		defer cancel()
 		newer, failure := e.newer(short, h)
 		switch {
@@ -86,6 +86,10 @@ func (e *entry) newer(ctx context.Context, old *held) (*held, *Error) {
 	if failure != nil {
 		return nil, failure
 	}
+	return e.await(ctx, f)
+}
+
+func (e *entry) await(ctx context.Context, f *flight) (*held, *Error) {
 	select {
 	case <-f.done:
 		return f.held, f.failure
@@ -100,6 +104,11 @@ func (e *entry) newer(ctx context.Context, old *held) (*held, *Error) {
 func (e *entry) begin(old *held) (*flight, *Error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.beginLocked(old)
+}
+
+// beginLocked is begin for who holds mu.
+func (e *entry) beginLocked(old *held) (*flight, *Error) {
 	if e.flight != nil {
 		return e.flight, nil
 	}
@@ -155,8 +164,9 @@ func (e *entry) fetch(f *flight) {
 		return
 	}
 	now := time.Now()
-	if failure == nil && hasEnded(token, now) {
-		failure = &Error{Class: TryLater, Text: "Entra ID sent an access token that has ended already: check this machine's clock"}
+	if failure == nil && !token.isOfUse(now) {
+		failure = &Error{Class: TryLater, Text: "Entra ID sent an access token that was to end at " +
+			token.Expires.Format(time.DateTime) + ": check this machine's clock"}
 	}
 	if failure == nil {
 		e.settle(e.obtained(token, now), nil)
@@ -237,21 +247,40 @@ func (e *entry) renew() {
 	}
 }
 
-// refused forgets a token that the upstream refused; see Broker.Refused.
-func (e *entry) refused(token wire.Secret) (retry bool) {
+// refused replaces a token that the upstream refused; see Broker.Refused.
+func (e *entry) refused(ctx context.Context, token wire.Secret) *Error {
+	f, failure := e.beginRefused(token)
+	if f == nil {
+		return failure
+	}
+	next, failure := e.await(ctx, f)
+	if failure == nil && next.Value == token { // a machine in Azure keeps its tokens
+		failure = &Error{Class: TryLater, Account: e.account.Name, Text: "Entra ID gave the same access token again"}
+	}
+	return failure
+}
+
+// beginRefused makes sure that a refused token is being replaced: it returns
+// the request under way or a new one. There is none, and no failure, where the
+// next token is there already or is what a session waits for.
+func (e *entry) beginRefused(token wire.Secret) (*flight, *Error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if h := e.held.Load(); h == nil || h.Value != token {
-		return true
+	old, now := e.held.Load(), time.Now()
+	switch {
+	case old == nil || old.Value != token:
+		return nil, nil
+	case e.flight != nil:
+		return e.flight, nil
+	case e.failure != nil: // asking goes on in the background
+		failure := *e.failure
+		return nil, &failure
+	case !e.refusedAt.IsZero() && now.Sub(e.refusedAt) < replaceEvery:
+		return nil, &Error{Class: TryLater, Account: e.account.Name, Text: "the upstream refused the access token before this one as well"}
 	}
-	now := time.Now()
-	if !e.forgotten.IsZero() && now.Sub(e.forgotten) < forgetEvery {
-		return false
-	}
-	e.forgotten = now
-	e.held.Store(nil)
-	e.log.Info("access token forgotten, the upstream refused it", "account", e.account.Name)
-	return true
+	e.refusedAt = now
+	e.log.Info("the upstream refused the access token, asking for another one", "account", e.account.Name)
+	return e.beginLocked(old)
 }
 
 // close stops renewing. It doesn't wait for a request under way.

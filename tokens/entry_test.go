@@ -151,8 +151,8 @@ func TestNearTheEnd(t *testing.T) {
 	})
 }
 
-// An upstream's token that ends while its successor is waited for isn't used.
-func TestEndsWhileWaiting(t *testing.T) {
+// In the last seconds of its life a token isn't waited to death.
+func TestLastSeconds(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
 		wantToken(t, b, "token-1")
 		time.Sleep(renewed)
@@ -160,12 +160,16 @@ func TestEndsWhileWaiting(t *testing.T) {
 		e.answer(hang)
 		h := b.entries[testAccount].held.Load()
 		time.Sleep(h.left(time.Now()) - patience/2)
-		wantFailure(t, t.Context(), b, TryLater, "gave up")
+		start := time.Now()
+		wantToken(t, b, "token-2")
+		if took := time.Since(start); took != patience/4 {
+			t.Errorf("waited %v", took)
+		}
 	})
 }
 
 func TestShortLivedTokens(t *testing.T) {
-	for _, seconds := range []int{1, 30, 299, 600} {
+	for _, seconds := range []int{11, 30, 299, 600} {
 		t.Run(fmt.Sprintf("%d seconds", seconds), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := newEntra()
@@ -185,16 +189,17 @@ func TestShortLivedTokens(t *testing.T) {
 	}
 }
 
-func TestTokenThatHasEndedAlready(t *testing.T) {
-	for _, seconds := range []int{0, -60} {
+// Tokens that would be asked for again at once are no tokens.
+func TestTokenThatEndsAtOnce(t *testing.T) {
+	for _, seconds := range []int{-60, 0, 1, 10} {
 		t.Run(fmt.Sprintf("%d seconds", seconds), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := newEntra()
 				e.answer(grant(testToken, seconds))
 				b := newTestBroker(t, e, e.client(), &logBuffer{})
 				defer b.Close()
-				wantFailure(t, t.Context(), b, TryLater, "")
-				wantFailure(t, t.Context(), b, TryLater, "")
+				wantFailure(t, t.Context(), b, TryLater, "was to end at")
+				wantFailure(t, t.Context(), b, TryLater, "check this machine's clock")
 				wantRequests(t, e, 1)
 			})
 		})
@@ -219,6 +224,7 @@ func TestBackOff(t *testing.T) {
 		}, 1, 90 * time.Second},
 		{"throttled, no time given", plain(429, "Too Many Requests"), 1, time.Second},
 		{"throttled, for years", plain(429, "", "Retry-After", "99999999999"), 1, maxRetryAfter},
+		{"throttled, for longer than a number", plain(429, "", "Retry-After", "99999999999999999999999"), 1, maxRetryAfter},
 		{"throttled, nonsense", plain(429, "", "Retry-After", "soon"), 1, time.Second},
 		{"throttled, in the past", plain(429, "", "Retry-After", "-5"), 1, time.Second},
 		{"throttled for less than our own pause", plain(503, "", "Retry-After", "1"), 7, time.Minute},
@@ -306,8 +312,8 @@ func TestRefused(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
 		refused := func(name, token string, want bool) {
 			t.Helper()
-			if got := b.Refused(testAccount, wire.NewSecret(token)); got != want {
-				t.Errorf("%s: retry %v, want %v", name, got, want)
+			if err := b.Refused(t.Context(), testAccount, wire.NewSecret(token)); (err == nil) != want {
+				t.Errorf("%s: retry %v, want %v: %v", name, err == nil, want, err)
 			}
 		}
 		wantToken(t, b, "token-1")
@@ -317,7 +323,7 @@ func TestRefused(t *testing.T) {
 		refused("a late session with the old one", "token-1", true)
 		refused("the fresh one", "token-2", false)
 		wantToken(t, b, "token-2") // it stays
-		time.Sleep(forgetEvery - time.Nanosecond)
+		time.Sleep(replaceEvery - time.Nanosecond)
 		refused("within five minutes", "token-2", false)
 		time.Sleep(time.Nanosecond)
 		refused("after five minutes", "token-2", true)
@@ -326,14 +332,14 @@ func TestRefused(t *testing.T) {
 	})
 }
 
-// Fifty sessions are refused at once: one token is forgotten, one is fetched.
+// Fifty sessions are refused at once: one token is fetched.
 func TestManySessionsRefused(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
 		wantToken(t, b, "token-1")
 		for range 50 {
 			go func() {
-				if !b.Refused(testAccount, wire.NewSecret("token-1")) {
-					t.Error("no retry")
+				if err := b.Refused(context.Background(), testAccount, wire.NewSecret("token-1")); err != nil {
+					t.Errorf("no retry: %v", err)
 				}
 				if token, err := b.Token(context.Background(), testAccount); err != nil || token.Value.Reveal() != "token-2" {
 					t.Errorf("no fresh token: %v", err)
@@ -344,7 +350,7 @@ func TestManySessionsRefused(t *testing.T) {
 	})
 }
 
-// A token forgotten while its renewal is under way doesn't come back.
+// A token that is refused while its renewal is under way is replaced by that.
 func TestRefusedDuringRenewal(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
 		wantToken(t, b, "token-1")
@@ -355,11 +361,103 @@ func TestRefusedDuringRenewal(t *testing.T) {
 		})
 		sleepUntilDue(b, 0)
 		wantRequests(t, e, 2)
-		if !b.Refused(testAccount, wire.NewSecret("token-1")) {
-			t.Error("no retry")
-		}
+		wantToken(t, b, "token-1")
 		go close(proceed)
+		if err := b.Refused(t.Context(), testAccount, wire.NewSecret("token-1")); err != nil {
+			t.Errorf("no retry: %v", err)
+		}
 		wantToken(t, b, "token-2")
 		wantRequests(t, e, 2)
 	})
+}
+
+// While Entra ID is away a refused token is given out as before: another
+// upstream may take it. Asking goes on in the background.
+func TestRefusedDuringAnOutage(t *testing.T) {
+	for name, fault := range map[string]http.HandlerFunc{
+		"fault":          plain(http.StatusServiceUnavailable, "down"),
+		"throttled":      plain(http.StatusTooManyRequests, "", "Retry-After", "30"),
+		"hangs":          hang,
+		"secret expired": refusal(401, "invalid_client", 7000222, "The provided client secret keys are expired."),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+				wantToken(t, b, "token-1")
+				e.answer(fault)
+				for range 3 {
+					if b.Refused(t.Context(), testAccount, wire.NewSecret("token-1")) == nil {
+						t.Error("a retry without a fresh token")
+					}
+					wantToken(t, b, "token-1")
+				}
+				wantRequests(t, e, 2)
+				e.answer(grant("token-2", 4500))
+				time.Sleep(2 * maxPause)
+				wantToken(t, b, "token-2")
+				wantRequests(t, e, 3)
+			})
+		})
+	}
+}
+
+// A token that is the same again is no fresh one.
+func TestRefusedAndGivenAgain(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		e.answer(grant("the only one", 4500))
+		wantToken(t, b, "the only one")
+		for range 3 {
+			if b.Refused(t.Context(), testAccount, wire.NewSecret("the only one")) == nil {
+				t.Error("a retry with the same token")
+			}
+		}
+		wantRequests(t, e, 2)
+	})
+}
+
+// A session that is refused waits for the fresh token, but not longer than it
+// wants to; others go on with the old one meanwhile.
+func TestRefusedSessionLeaves(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, e *entra, b *Broker) {
+		wantToken(t, b, "token-1")
+		e.answer(hang)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if b.Refused(ctx, testAccount, wire.NewSecret("token-1")) == nil || time.Since(start) != time.Second {
+			t.Errorf("left after %v", time.Since(start))
+		}
+		wantToken(t, b, "token-1")
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("waited %v", took)
+		}
+	})
+}
+
+func TestEndThatCannotBeTrue(t *testing.T) {
+	now := time.Now().Unix()
+	tests := map[string]struct {
+		answer map[string]any
+		lives  time.Duration
+	}{
+		"milliseconds":                    {map[string]any{"expires_on": now * 1000}, assumedLife},
+		"milliseconds as text":            {map[string]any{"expires_on": fmt.Sprint(now * 1000)}, assumedLife},
+		"milliseconds beside a good life": {map[string]any{"expires_on": now * 1000, "expires_in": 3600}, assumedLife},
+		"years":                           {map[string]any{"expires_in": 1e8}, assumedLife},
+		"a day":                           {map[string]any{"expires_in": 86400}, 24 * time.Hour},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			e := newEntra()
+			e.answer(func(w http.ResponseWriter, _ *http.Request) {
+				test.answer["token_type"], test.answer["access_token"] = "Bearer", testToken
+				answerJSON(w, http.StatusOK, test.answer)
+			})
+			b := newTestBroker(t, e, e.client(), &logBuffer{})
+			wantToken(t, b, testToken)
+			status, _ := b.Account(testAccount)
+			if lives := time.Until(status.TokenExpires); lives > test.lives || lives < test.lives-time.Minute {
+				t.Errorf("lives for %v, want %v", lives, test.lives)
+			}
+		})
+	}
 }

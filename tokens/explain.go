@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,9 +39,13 @@ func explain(err error, secrets ...wire.Secret) *Error {
 		return &Error{Class: TryLater, Text: "the answer is not one of Entra ID's: " + somethingBetween}
 	case errors.Is(err, errNotHTTPS):
 		return &Error{Class: SetUpWrong, Text: errNotHTTPS.Error() + ": check the authority"}
+	case errors.Is(err, errElsewhere):
+		return &Error{Class: SetUpWrong, Text: errElsewhere.Error() + ": check the authority"}
 	case errors.As(err, &proxy):
 		class, text := proxy.explain()
 		return &Error{Class: class, Text: text}
+	case strings.Contains(err.Error(), "declined scopes are present"): // known by MSAL's words alone
+		return &Error{Class: SetUpWrong, Text: "Entra ID gave other scopes than were asked for: check scopes, and API permissions of the app registration"}
 	}
 	if text := explainNetwork(err); text != "" {
 		return &Error{Class: TryLater, Text: "Entra ID can't be reached: " + text}
@@ -112,7 +117,9 @@ func (t *tokenError) explain(status int, secrets []wire.Secret) *Error {
 		return &Error{Class: class, Text: text}
 	}
 	failure := &Error{AADSTS: t.code(), TraceID: identifier(t.TraceID), CorrelationID: identifier(t.CorrelationID)}
-	if known, found := aadsts[failure.AADSTS]; found {
+	known, found := aadsts[failure.AADSTS]
+	// While Entra ID has a fault the next answer may be another one.
+	if found && (known.class == TryLater || !passes(status)) {
 		failure.Class = known.class
 		failure.Text = fmt.Sprintf("%s (AADSTS%d): %s", known.says, failure.AADSTS, known.do)
 		return failure
@@ -121,6 +128,9 @@ func (t *tokenError) explain(status int, secrets []wire.Secret) *Error {
 	failure.Text = "Entra ID refused: " + t.words(secrets)
 	return failure
 }
+
+// passes tells whether answers of that status end by themselves.
+func passes(status int) bool { return status == http.StatusTooManyRequests || status >= 500 }
 
 // maxSkew is what Entra ID bears of a client's clock.
 const maxSkew = 5 * time.Minute
@@ -159,7 +169,7 @@ func explainStatus(status int) (Class, string) {
 
 // classOf judges by RFC 6749's error where Entra's number is unknown.
 func classOf(name string, status int) Class {
-	if status == http.StatusTooManyRequests || status >= 500 {
+	if passes(status) {
 		return TryLater
 	}
 	switch name {
@@ -177,7 +187,8 @@ func classOf(name string, status int) Class {
 // retryAfter reads the header of that name: seconds or a date (RFC 9110
 // section 10.2.3). Anything else is 0.
 func retryAfter(value string, now time.Time) time.Duration {
-	if seconds, err := strconv.Atoi(value); err == nil {
+	// What is too large for an int is the largest or the smallest one.
+	if seconds, err := strconv.Atoi(value); err == nil || errors.Is(err, strconv.ErrRange) {
 		// Bounded here, so that a large number can't overflow.
 		return time.Duration(max(0, min(seconds, int(maxRetryAfter/time.Second)))) * time.Second
 	}

@@ -49,6 +49,7 @@ func TestFailures(t *testing.T) {
 		{"garbage", plain(200, "\x00\xff\x13garbage"), TryLater, 0, "not one of Entra ID's"},
 		{"truncated JSON", plain(200, `{"token_type":"Bearer","expires_in":4500,"access_token":"`+testToken), TryLater, 0, "not one of Entra ID's"},
 		{"no expires_in", plain(200, `{"token_type":"Bearer","access_token":"`+testToken+`"}`), TryLater, 0, "not one of Entra ID's"},
+		{"other scopes", plain(200, `{"token_type":"Bearer","expires_in":4500,"access_token":"`+testToken+`","scope":"https://graph.microsoft.com/.default"}`), SetUpWrong, 0, "gave other scopes than were asked for"},
 		{"no access_token", plain(200, `{"token_type":"Bearer","expires_in":4500}`), TryLater, 0, "can't be used"},
 		{"empty", plain(200, ""), TryLater, 0, "can't be used"},
 		{"oversized", plain(200, strings.Repeat(" ", maxBody)+`{"expires_in":4500,"access_token":"x"}`), TryLater, 0, "not one of Entra ID's"},
@@ -137,6 +138,8 @@ func TestFaultsOfTheDocument(t *testing.T) {
 		{"not JSON", answers(plain(200, "<html>")), TryLater, "not one of Entra ID's"},
 		{"empty JSON", answers(plain(200, "{}")), TryLater, "check the authority and the tenant"},
 		{"foreign issuer", endpoint("https://HOST/t", "https://evil.example/t"), TryLater, "check the authority and the tenant"},
+		{"token endpoint elsewhere", endpoint("https://evil.example/t", "https://HOST/t"), SetUpWrong, "a host that isn't its own"},
+		{"token endpoint at another port", endpoint("https://HOST0/t", "https://HOST/t"), SetUpWrong, "a host that isn't its own"},
 		{"token endpoint without TLS", endpoint("http://HOST/t", "https://HOST/t"), SetUpWrong, "is not an https address"},
 	}
 	for _, test := range tests {

@@ -32,6 +32,9 @@ type Key struct {
 	source string
 	// isNew says that the key is kept nowhere yet.
 	isNew bool
+	// isServices says that the service's environment gives the key: commands
+	// run by hand don't have it.
+	isServices bool
 	// isOwn says that the key's file is the store's own and may be replaced.
 	isOwn bool
 }
@@ -60,14 +63,27 @@ func ReadKey(file string) (Key, error) {
 // alone. The error is fs.ErrExist where there is a file already.
 func MakeKey(file string) (Key, error) {
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
-		return Key{}, fmt.Errorf("no key is written to %s: %w", file, fs.ErrExist)
+		return Key{}, fmt.Errorf("no key is written to %s, %w; if it is a link that leads nowhere, remove it", file, fs.ErrExist)
 	}
 	key := Key{Secret: GenerateKey().Secret, source: file}
 	return key, safefile.Write(file, key.text(), 0o600)
 }
 
+// MakeKey writes a new key to a file, as the function MakeKey does. Where root
+// does so, the file becomes that of the store's owner, who has to read it.
+func (s *Store) MakeKey(file string) (Key, error) {
+	key, err := MakeKey(file)
+	if err == nil {
+		err = safefile.Give(file, s.folder)
+	}
+	return key, err
+}
+
 func readKey(file string) (Key, error) {
 	data, err := safefile.Read(file, maxKeyFile)
+	if errors.Is(err, fs.ErrPermission) {
+		return Key{}, fmt.Errorf("%w: give the file to the user that oauthproxy runs as (chown)", err)
+	}
 	if err != nil {
 		return Key{}, err
 	}
@@ -89,6 +105,9 @@ func checkKeyMode(file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return fmt.Errorf("can't read the key: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no file that can hold a key: name another one", file)
 	}
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o027 != 0 {
 		return fmt.Errorf("other users can read or replace the key in %s (mode %04o), run: chmod 600 %s", file, mode, file)

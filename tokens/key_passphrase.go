@@ -52,7 +52,7 @@ func passphraseKey(passphrase wire.Secret, saltFile string, mayMake bool) (Key, 
 		return Key{}, err
 	}
 	value := argon2.IDKey([]byte(passphrase.Reveal()), salt, kdfPasses, kdfMemory, kdfThreads, keySize)
-	return Key{Secret: wire.NewSecret(string(value)), source: "the passphrase in " + passphraseVariable}, nil
+	return Key{Secret: wire.NewSecret(string(value)), source: "the passphrase in " + passphraseVariable, isServices: true}, nil
 }
 
 func readSalt(file string) ([]byte, error) {

@@ -42,6 +42,12 @@ func EnvironmentKey(file string) KeyOptions {
 	}
 }
 
+// HasCredential tells whether the key is a credential of systemd's.
+func (o KeyOptions) HasCredential() bool {
+	_, err := os.Stat(filepath.Join(o.CredentialsDirectory, keyName))
+	return o.CredentialsDirectory != "" && err == nil
+}
+
 // find returns the key for the store in the folder. Only where the store is
 // empty may a key be made: nothing that is sealed already would open with it.
 func (o KeyOptions) find(folder string, isEmpty bool) (Key, error) {
@@ -50,6 +56,7 @@ func (o KeyOptions) find(folder string, isEmpty bool) (Key, error) {
 		// which show as a group's.
 		key, err := readKey(filepath.Join(o.CredentialsDirectory, keyName))
 		if !errors.Is(err, fs.ErrNotExist) {
+			key.isServices = true
 			return key, err
 		}
 	}
@@ -61,7 +68,9 @@ func (o KeyOptions) find(folder string, isEmpty bool) (Key, error) {
 		return key, err
 	}
 	if !o.Passphrase.IsEmpty() {
-		return passphraseKey(o.Passphrase, filepath.Join(folder, saltName), isEmpty)
+		// With a key of its own in the folder, what is sealed needs no salt yet.
+		_, err := os.Lstat(filepath.Join(folder, keyName))
+		return passphraseKey(o.Passphrase, filepath.Join(folder, saltName), isEmpty || err == nil)
 	}
 	return ownKey(filepath.Join(folder, keyName), isEmpty)
 }
@@ -71,7 +80,7 @@ func ownKey(file string, mayMake bool) (Key, error) {
 	key, err := ReadKey(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !mayMake {
-			return Key{}, fmt.Errorf("the key file %s is missing: %w", file, errSealed)
+			return Key{}, fmt.Errorf("%s is missing, and no other key is at hand: if the service has one (a credential of systemd or a passphrase), start it, and this command goes through it; else %w", file, errSealed)
 		}
 		key, err = MakeKey(file)
 	}
@@ -80,4 +89,4 @@ func ownKey(file string, mayMake bool) (Key, error) {
 }
 
 // errSealed is why no new key is made.
-var errSealed = errors.New("put it back, or name the key that the sign-ins in this folder are sealed with; if that is lost, remove the files account-* there and sign in again")
+var errSealed = errors.New("put the file back, or name the key that the sign-ins in this folder are sealed with; if that is lost, remove the files account-* there and sign in again")

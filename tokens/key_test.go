@@ -72,6 +72,15 @@ func TestReadKeyForms(t *testing.T) {
 	}
 }
 
+// What is no file is told as such, and nobody is sent to change its mode.
+func TestKeyIsNoFile(t *testing.T) {
+	for _, name := range []string{t.TempDir(), os.DevNull} {
+		if _, err := ReadKey(name); err == nil || !strings.Contains(err.Error(), "is no file that can hold a key") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestKeyMode(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no modes")
@@ -135,8 +144,8 @@ func TestMissingKey(t *testing.T) {
 		want    string
 	}{
 		{"the configured file", KeyOptions{File: missing}, true, "the key file " + missing + " doesn't exist"},
-		{"the own file, something is sealed", KeyOptions{}, false, filepath.Join(folder, keyName) + " is missing: put it back"},
-		{"the salt, something is sealed", KeyOptions{Passphrase: wire.NewSecret("p")}, false, "the salt of the passphrase, is missing: put it back"},
+		{"the own file, something is sealed", KeyOptions{}, false, filepath.Join(folder, keyName) + " is missing, and no other key is at hand"},
+		{"the salt, something is sealed", KeyOptions{Passphrase: wire.NewSecret("p")}, false, "the salt of the passphrase, is missing: put the file back"},
 		{"a credential that is none", KeyOptions{CredentialsDirectory: bad, File: missing}, true, "is not a key"},
 	}
 	for _, test := range tests {
@@ -161,7 +170,9 @@ func TestPassphrase(t *testing.T) {
 		t.Errorf("files %q", names)
 	}
 	before := snapshot(t, folder)
-	_, err := OpenStore(folder, wrong, nil)
+	s = openTestStore(t, folder, wrong)
+	_, err := s.Load(testAccount)
+	closeStore(t, s)
 	if e, ok := errors.AsType[*WrongKey](err); !ok || e.Source != "the passphrase in OAUTHPROXY_STORE_PASSPHRASE" || strings.Contains(err.Error(), "horse") {
 		t.Errorf("the wrong one: %v", err)
 	}

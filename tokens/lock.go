@@ -6,8 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"oauthproxy/internal/safefile"
 )
@@ -21,13 +23,21 @@ var ErrLocked = errors.New("the store of sign-ins is in use")
 // file itself stays: removed, it could be locked twice.
 type fileLock struct{ file *os.File }
 
-// lockFile locks the file, which is made if there is none. It doesn't wait.
+// lockPatience is how long to wait for processes that have the folder locked
+// just for reading or writing something.
+const lockPatience = time.Second
+
+// lockFile locks the file, which is made if there is none.
 func lockFile(name string) (fileLock, error) {
 	f, err := openLock(name)
 	if err != nil {
-		return fileLock{}, fmt.Errorf("can't lock the store of sign-ins: %w", err)
+		return fileLock{}, fmt.Errorf("can't lock the store of sign-ins, check who owns %s, and that %s is no link: %w", filepath.Dir(name), name, err)
 	}
-	err = tryLock(f)
+	for until := time.Now().Add(lockPatience); ; time.Sleep(lockPatience / 50) {
+		if err = tryLock(f); !errors.Is(err, ErrLocked) || time.Now().After(until) {
+			break
+		}
+	}
 	if errors.Is(err, ErrLocked) {
 		err = fmt.Errorf("%w by %s (it has locked %s)", ErrLocked, whoHolds(f), name)
 	}

@@ -68,6 +68,49 @@ func TestLockedInOneProcess(t *testing.T) {
 	closeStore(t, openTestStore(t, folder, KeyOptions{}))
 }
 
+// A shared store leaves the folder to others while it isn't used.
+func TestSharedStore(t *testing.T) {
+	folder := t.TempDir()
+	s := openTestStore(t, folder, KeyOptions{})
+	wantSaved(t, s, testAccount, "a")
+	s.Share()
+	other := openTestStore(t, folder, KeyOptions{})
+	if err := s.Save(testAccount, []byte("b")); !errors.Is(err, ErrLocked) {
+		t.Errorf("while another process has the folder: %v", err)
+	}
+	if err := other.Rekey(GenerateKey()); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, other)
+	s.failed = nil // instead of waiting
+	wantSaved(t, s, testAccount, "b")
+	closeStore(t, openTestStore(t, folder, KeyOptions{}))
+	closeStore(t, s)
+	if err := s.Save(testAccount, nil); err == nil || !strings.Contains(err.Error(), "is closed") {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+// A store whose key is missing is opened once that is there.
+func TestStoreIsOpenedLater(t *testing.T) {
+	folder, file := t.TempDir(), filepath.Join(t.TempDir(), "late.key")
+	s := NewStore(folder, KeyOptions{File: file}, nil)
+	defer s.Close()
+	for range 2 {
+		if _, err := s.Load(testAccount); !errors.As(err, new(*KeyTrouble)) {
+			t.Errorf("without the key: %v", err)
+		}
+	}
+	if _, err := MakeKey(file); err != nil {
+		t.Fatal(err)
+	}
+	s.failedAt = s.failedAt.Add(-2 * retryOpen)
+	wantSaved(t, s, testAccount, "a")
+	if _, err := OpenStore(folder, KeyOptions{File: file}, nil); !errors.Is(err, ErrLocked) {
+		t.Errorf("the folder isn't locked: %v", err)
+	}
+}
+
 // A store that couldn't be opened leaves no lock.
 func TestNoLockIsLeft(t *testing.T) {
 	folder := t.TempDir()

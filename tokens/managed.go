@@ -9,8 +9,6 @@ import (
 
 	msal "github.com/AzureAD/microsoft-authentication-library-for-go/apps/errors"
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/managedidentity"
-
-	"oauthproxy/internal/wire"
 )
 
 // managedIdentity is the source of FlowManagedIdentity: a service of the
@@ -39,7 +37,7 @@ func (s *managedIdentity) fetch(ctx context.Context) (Token, *Error) {
 	if err != nil {
 		return Token{}, explainManaged(err)
 	}
-	return Token{Value: wire.NewSecret(result.AccessToken), Expires: result.ExpiresOn}, nil
+	return newToken(result.AccessToken, result.ExpiresOn)
 }
 
 // explainManaged turns MSAL's error into ours; like explain, it never passes

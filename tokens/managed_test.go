@@ -70,8 +70,8 @@ func TestManagedIdentityIsAskedEachTime(t *testing.T) {
 	wantToken(t, b, testToken)
 	token, _ := b.Token(t.Context(), testAccount)
 	m.answer = grant("fresh", 4500)
-	if !b.Refused(testAccount, token.Value) {
-		t.Error("no retry")
+	if err := b.Refused(t.Context(), testAccount, token.Value); err != nil {
+		t.Errorf("no retry: %v", err)
 	}
 	wantToken(t, b, "fresh")
 	m.answer = grant("of another broker", 4500)
@@ -96,6 +96,7 @@ func TestFaultsOfTheManagedIdentity(t *testing.T) {
 		{"redirect", plain(302, "", "Location", "http://elsewhere.example/"), TryLater, "a fault (status 302)"},
 		{"garbage", plain(200, "<html>"+testToken), TryLater, "can't be used"},
 		{"no expires_in", plain(200, `{"access_token":"`+testToken+`"}`), TryLater, "can't be used"},
+		{"no token", grant("", 4500), TryLater, "holds no access token"},
 		{"oversized", plain(200, strings.Repeat(" ", maxBody+1)), TryLater, "can't be used"},
 		{"cut short", plain(200, `{"acc`, "Content-Length", "100"), TryLater, "can't be reached: the connection was closed"},
 	}

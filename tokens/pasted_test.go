@@ -90,6 +90,26 @@ func TestPastedAgain(t *testing.T) {
 	}
 }
 
+// A terminal hands over an address that a mail has broken into lines one by one.
+func TestPastedInLines(t *testing.T) {
+	h := browserHouse()
+	b := h.open(t)
+	defer b.Close()
+	p := &person{pasted: make(chan string, 9)}
+	p.address = func(address string) {
+		whole := filledIn("REDIRECT/?code="+testCode+"&state=STATE", asked(t, address))
+		for _, line := range []string{"hello", "http://localhost:1/?code=of&state=yesterday", whole[:20], whole[20:50], whole[50:]} {
+			p.pasted <- line
+		}
+	}
+	if _, err := b.SignIn(t.Context(), testAccount, p); err != nil {
+		t.Fatal(err)
+	}
+	if h.sent("code") != testCode {
+		t.Error("another code was redeemed")
+	}
+}
+
 // A clipboard that closes leaves the listener.
 func TestPastedCloses(t *testing.T) {
 	h := browserHouse()

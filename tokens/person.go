@@ -21,7 +21,11 @@ func (s *delegated) admit(result public.AuthResult, kept *memory) (*signedIn, *E
 		return nil, &Error{Class: SetUpWrong, Text: "Entra ID gave no refresh token, so the sign-in would end within the hour: " +
 			"check that the tenant allows offline_access to the application"}
 	}
-	return s.newSignedIn(as, result.Account.HomeAccountID, result, kept.end), nil
+	token, failure := newToken(result.AccessToken, result.ExpiresOn)
+	if failure != nil {
+		return nil, failure
+	}
+	return s.newSignedIn(as, result.Account.HomeAccountID, token, kept.end), nil
 }
 
 // checkPerson compares who signed in with who should have. An ID token may
@@ -36,7 +40,7 @@ func (s *delegated) checkPerson(result public.AuthResult) (string, *Error) {
 			return name, nil
 		}
 		if got == "" {
-			got = quotable(name)
+			got = quotableName(name)
 		}
 	}
 	if got == "" {
@@ -57,15 +61,17 @@ func (s *delegated) checkTenant(result public.AuthResult) *Error {
 	return nil
 }
 
-// checkSame refuses an answer to a refresh token that is about somebody else.
-// Answers without an ID token name nobody.
-func (s *delegated) checkSame(result public.AuthResult, old *signedIn) *Error {
-	if result.IDToken.IsZero() {
-		return nil
+// checkSame refuses an answer to a refresh token that is about somebody else
+// than old: home, or who is in the ID token. Either may be missing. The sign-in
+// may be good all the same, and the next answer right.
+func (s *delegated) checkSame(result public.AuthResult, home string, old *signedIn) *Error {
+	isSame := home == "" || home == old.Home
+	if !result.IDToken.IsZero() {
+		isSame = isSame && result.Account.HomeAccountID == old.Home && s.checkTenant(result) == nil
 	}
-	if result.Account.HomeAccountID != old.Home {
-		return &Error{Class: PersonNeeded, Text: fmt.Sprintf(
-			"Entra ID answered with a token of %s instead of %s: sign in again", quotable(result.Account.PreferredUsername), old.SignedInAs)}
+	if !isSame {
+		return &Error{Class: TryLater, Text: fmt.Sprintf(
+			"Entra ID's answer doesn't fit the sign-in of %s, it may be for somebody else or another tenant, and isn't used: if that lasts, sign in again", quotableName(old.SignedInAs))}
 	}
-	return s.checkTenant(result)
+	return nil
 }

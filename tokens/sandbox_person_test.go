@@ -141,7 +141,9 @@ func TestSandboxPerson(t *testing.T) {
 			if again, err := b.Token(t.Context(), alice); err != nil || again.Value != first.Value || s.TokenRequests() != requests {
 				t.Errorf("after the restart: %v, %d requests", err, s.TokenRequests()-requests)
 			}
-			b.Refused(alice, first.Value)
+			if err := b.Refused(t.Context(), alice, first.Value); err != nil {
+				t.Error(err)
+			}
 			fresh, err := b.Token(t.Context(), alice)
 			if err != nil || fresh.Value == first.Value || s.TokenRequestsBy("refresh_token") != 1 {
 				t.Errorf("renewed: %v, %d requests", err, s.TokenRequestsBy("refresh_token"))
@@ -150,9 +152,8 @@ func TestSandboxPerson(t *testing.T) {
 			s.EndSignIns(alice, 50173)
 			stop()
 			b, stop = open(t, folder, roots, mailbox(s, flow))
-			b.Refused(alice, fresh.Value)
 			for range 3 {
-				_, err = b.Token(t.Context(), alice)
+				err = b.Refused(t.Context(), alice, fresh.Value)
 				var failure *tokens.Error
 				if !errors.As(err, &failure) || failure.Class != tokens.PersonNeeded || failure.AADSTS != 50173 {
 					t.Errorf("revoked: %v", err)
@@ -230,7 +231,7 @@ func TestSandboxApplication(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				b.Refused("scanner@x", token.Value)
+				_ = b.Refused(t.Context(), "scanner@x", token.Value)
 			}
 		})
 	}

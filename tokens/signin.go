@@ -9,9 +9,13 @@ import (
 	"oauthproxy/internal/wire"
 )
 
-// signInTimeout is how long a person may take, the second factor included. A
-// device code has an end of its own, after 15 minutes.
-const signInTimeout = 10 * time.Minute
+const (
+	// signInTimeout is how long a person may take, the second factor included.
+	signInTimeout = 10 * time.Minute
+	// deviceCodeTimeout bounds the life of a device code, which has an end of
+	// its own: Entra ID's are good for 15 minutes.
+	deviceCodeTimeout = 15 * time.Minute
+)
 
 // DeviceCode is what a person needs to sign in on another machine.
 type DeviceCode struct {
@@ -148,7 +152,7 @@ func (e *entry) signedIn(token Token) {
 	defer e.mu.Unlock()
 	e.failures, e.failure, e.notBefore = 0, nil, time.Time{}
 	now := time.Now()
-	if hasEnded(token, now) {
+	if !token.isOfUse(now) {
 		return // the next session renews it
 	}
 	e.settle(e.obtained(token, now), nil)

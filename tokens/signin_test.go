@@ -149,6 +149,8 @@ func TestWrongPerson(t *testing.T) {
 		words string
 	}{
 		{"another", identity{"bob@contoso.example", "b0b", testTenantID}, "bob@contoso.example signed in, but this account needs " + testPerson},
+		{"a guest", identity{"bob_fabrikam.example#EXT#@contoso.onmicrosoft.example", "b0b", testTenantID},
+			"bob_fabrikam.example#EXT#@contoso.onmicrosoft.example signed in"},
 		{"nobody", identity{"", "b0b", testTenantID}, "Entra ID doesn't say who signed in"},
 		{"a name to break a terminal", identity{"\x1b[31m" + strings.Repeat("x", 100), "b0b", testTenantID}, "... signed in, but this account needs"},
 	}
@@ -193,7 +195,7 @@ func TestWrongTenant(t *testing.T) {
 		mustSignIn(t, b)
 		h.answer(identity{testPerson, "a", testTenantID}.grant("other", "other-refresh", 4500))
 		time.Sleep(life)
-		wantFailure(t, t.Context(), b, PersonNeeded, "")
+		wantFailure(t, t.Context(), b, TryLater, "or another tenant")
 	})
 }
 

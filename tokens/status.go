@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -90,7 +91,7 @@ func (e *entry) status() Status {
 	case e.person != nil:
 		e.person.tell(&s)
 	case s.RefreshedAt.IsZero():
-		s.Text, s.Next = "no access token has been fetched yet, the first session does that", "to try it now, "+loginCommand(s.Account)
+		s.Text, s.Next = "no access token has been fetched yet, the first session does that", "to try it now, "+runLogin(s.Account)
 	}
 	s.tellCertificate(e.account.App)
 	if failure != nil {
@@ -117,17 +118,31 @@ func (s *Status) tellFailure(failure *Error) {
 	s.State, s.Text = stateOf(failure.Class), failure.Text
 	switch s.State {
 	case StateSignIn:
-		s.Next = loginCommand(s.Account)
+		s.Next = runLogin(s.Account)
 	case StateUnreachable:
 		s.Next = "nothing to do, it is tried again"
 	default:
-		s.Next = "when that is mended, " + loginCommand(s.Account)
+		s.Next = "when that is mended, " + runLogin(s.Account)
 	}
 	if !s.TokenExpires.IsZero() {
 		s.Text += fmt.Sprintf(" (the access token there is ends at %s)", s.TokenExpires.Format(time.DateTime))
 	}
 }
 
-// loginCommand is the next step where only a person can help, or where the
+// runLogin is the next step where only a person can help, or where the
 // administrator wants to see at once that a repair has worked.
-func loginCommand(account string) string { return "run: oauthproxy login " + account }
+func runLogin(account string) string { return "run: " + CommandLine("login", account) }
+
+// CommandLine is what to enter in a shell for a command about the account,
+// e.g. login.
+func CommandLine(command, account string) string {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@.-_+"
+	word := account
+	if strings.Trim(word, plain) != "" {
+		word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	if strings.HasPrefix(account, "-") {
+		word = "-- " + word
+	}
+	return "oauthproxy " + command + " " + word
+}

@@ -43,5 +43,19 @@ type Damaged struct {
 
 // Error names the file and what is wrong, and tells what to do.
 func (e *Damaged) Error() string {
-	return fmt.Sprintf("%s can't be used, %s: put it back from a copy, or sign in again", e.File, e.Reason)
+	return fmt.Sprintf("%s can't be used, %s: sign in again, or put it back from a copy and restart oauthproxy", e.File, e.Reason)
 }
+
+// KeyTrouble says that the store has no key, or not the one that it needs. What
+// is in it stays as it is.
+type KeyTrouble struct{ Err error }
+
+// Error tells what is wrong with the key, and what to do.
+func (e *KeyTrouble) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *KeyTrouble) Unwrap() error { return e.Err }
+
+// ErrInterrupted says that a change of the key was interrupted, and that the
+// other one of the two keys is needed.
+var ErrInterrupted = errors.New("a change of the store's key was interrupted")

@@ -31,6 +31,9 @@ var storeFaults = []storeFault{
 	{"cut in the account", spoilt(func(d []byte) []byte { return d[:sealFixed+3] }), "it was cut short"},
 	{"cut in the nonce", spoilt(func(d []byte) []byte { return d[:sealFixed+len(testAccount)+3] }), "it was cut short or changed"},
 	{"cut at the end", spoilt(func(d []byte) []byte { return d[:len(d)-1] }), "it was cut short or changed"},
+	{"a bit of the key's name", spoilt(func(d []byte) []byte { d[5] ^= 1; return d }), "its beginning was changed"},
+	{"a bit of the length", spoilt(func(d []byte) []byte { d[sealFixed-1] ^= 0x40; return d }), "its beginning was changed"},
+	{"a bit of the account's name", spoilt(func(d []byte) []byte { d[sealFixed] ^= 0x80; return d }), "its beginning was changed"},
 	{"longer", spoilt(func(d []byte) []byte { return append(d, 0) }), "it was cut short or changed"},
 	{"huge", spoilt(func([]byte) []byte { return make([]byte, maxSealed+1) }), "it is larger than 1052672 bytes"},
 	{"of another account", func(t *testing.T, s *Store, file string) {
@@ -119,7 +122,7 @@ func TestOtherFormat(t *testing.T) {
 			closeStore(t, s)
 			s = openTestStore(t, folder, KeyOptions{})
 			_, loading := s.Load(testAccount)
-			for _, err := range []error{loading, s.Save(testAccount, nil), s.Delete(testAccount), s.Rekey(GenerateKey())} {
+			for _, err := range []error{loading, s.Try(testAccount), s.Save(testAccount, nil), s.Delete(testAccount), s.Rekey(GenerateKey())} {
 				other, ok := errors.AsType[*OtherFormat](err)
 				if !ok || other.File != file || other.Format != int(format-'0') || !strings.Contains(err.Error(), "run that version") {
 					t.Errorf("got %v", err)
@@ -132,7 +135,7 @@ func TestOtherFormat(t *testing.T) {
 	}
 }
 
-// A store none of whose files opens with the key isn't opened, and not changed.
+// With a key that opens none of its files, the store changes none of them.
 func TestWrongKey(t *testing.T) {
 	folder := t.TempDir()
 	s := openTestStore(t, folder, KeyOptions{})
@@ -144,16 +147,20 @@ func TestWrongKey(t *testing.T) {
 	if _, err := MakeKey(keyFile); err != nil {
 		t.Fatal(err)
 	}
-	_, err := OpenStore(folder, KeyOptions{File: keyFile}, nil)
-	wrong, ok := errors.AsType[*WrongKey](err)
-	if !ok || wrong.Source != keyFile || filepath.Dir(wrong.File) != folder {
-		t.Fatalf("got %v", err)
-	}
-	for _, want := range []string{"another key than " + keyFile, "put back the key", "sign in again"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q doesn't say %q", err, want)
+	s = openTestStore(t, folder, KeyOptions{File: keyFile})
+	_, err := s.Load(testAccount)
+	for _, err := range []error{err, s.Try(testAccount), s.Save(testAccount, nil), s.Delete(testAccount), s.Rekey(mustKey(t))} {
+		wrong, ok := errors.AsType[*WrongKey](err)
+		if !ok || wrong.Source != keyFile || filepath.Dir(wrong.File) != folder {
+			t.Fatalf("got %v", err)
+		}
+		for _, want := range []string{"another key than " + keyFile, "put back the key", "sign in again"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q doesn't say %q", err, want)
+			}
 		}
 	}
+	closeStore(t, s)
 	wantSnapshot(t, folder, before)
 	wantLoaded(t, openTestStore(t, folder, KeyOptions{}), testAccount, testToken)
 }
@@ -177,7 +184,7 @@ func TestOneFileOfAnotherKey(t *testing.T) {
 	}
 	defer s.Close()
 	_, loading := s.Load(testAccount)
-	for _, err := range []error{loading, s.Save(testAccount, []byte("new")), s.Delete(testAccount), s.Rekey(GenerateKey())} {
+	for _, err := range []error{loading, s.Try(testAccount), s.Save(testAccount, []byte("new")), s.Delete(testAccount), s.Rekey(GenerateKey())} {
 		if wrong, ok := errors.AsType[*WrongKey](err); !ok || wrong.File != file {
 			t.Errorf("got %v", err)
 		}
@@ -235,11 +242,8 @@ func TestRemovedWhileOpen(t *testing.T) {
 func TestStoreOnBadDisk(t *testing.T) {
 	folder := t.TempDir()
 	d := &testDisk{most: -1}
-	s, err := openStore(folder, KeyOptions{}, nil, d.disk())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := openTestStore(t, folder, KeyOptions{})
+	s.disk = d.disk()
 	wantSaved(t, s, testAccount, "old")
 	mustWrite(t, s.file(sealedPrefix, "bob@x"), []byte("torn"))
 	before := snapshot(t, folder)
@@ -248,6 +252,8 @@ func TestStoreOnBadDisk(t *testing.T) {
 		"save":           s.Save(testAccount, []byte(testToken)),
 		"save over torn": s.Save("bob@x", []byte(testToken)),
 		"save new":       s.Save("carol@x", []byte(testToken)),
+		"try":            s.Try(testAccount),
+		"try new":        s.Try("carol@x"),
 		"delete":         s.Delete(testAccount),
 		"delete torn":    s.Delete("bob@x"),
 	} {

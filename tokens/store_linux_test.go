@@ -107,6 +107,28 @@ func TestRootInAServicesFolder(t *testing.T) {
 	}
 }
 
+// A key that root makes elsewhere is for the store's owner to read.
+func TestRootMakesAKey(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	const user = 12345
+	folder, file := t.TempDir(), filepath.Join(t.TempDir(), "store.key")
+	if err := os.Chown(folder, user, user); err != nil {
+		t.Skip(err)
+	}
+	if _, err := openTestStore(t, folder, KeyOptions{}).MakeKey(file); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t); owner.Uid != user || info.Mode() != 0o600 {
+		t.Errorf("it belongs to %d, mode %v", owner.Uid, info.Mode())
+	}
+}
+
 // becomeUser gives the test, where root runs it, the rights of nobody on
 // files. The thread that has them ends with the test.
 func becomeUser(t *testing.T) {

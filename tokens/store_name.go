@@ -32,6 +32,10 @@ func checkAccountName(account string) error {
 	return nil
 }
 
+// foldName is the name that an account has in the store: as everywhere else,
+// capitals make no difference.
+func foldName(account string) string { return strings.ToLower(account) }
+
 func (s *Store) file(prefix, account string) string {
 	return filepath.Join(s.folder, prefix+escapeName(account))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 )
 
 // Rekey seals everything with another key. Where that comes from ReadKey,
@@ -14,11 +15,13 @@ import (
 // nothing: everything is first sealed anew in files of its own, then the key
 // is changed, and only then do the new files take the place of the old ones.
 // The next OpenStore undoes or finishes what was interrupted, by the key that
-// it is given. Nothing is changed where anything doesn't open with the key at
-// hand.
+// it is given. Nothing is changed where anything is sealed with a third key, or
+// by another version of this program; what is damaged is moved aside.
 func (s *Store) Rekey(key Key) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
 	if err := s.checkNewKey(key); err != nil {
 		return err
 	}
@@ -26,7 +29,8 @@ func (s *Store) Rekey(key Key) error {
 	if err != nil {
 		return err
 	}
-	if err := s.prepare(accounts, key); err != nil {
+	accounts, err = s.prepare(accounts, key)
+	if err != nil {
 		s.removePending()
 		return fmt.Errorf("the key was not changed: %w", err)
 	}
@@ -38,9 +42,6 @@ func (s *Store) Rekey(key Key) error {
 }
 
 func (s *Store) checkNewKey(key Key) error {
-	if err := s.usable(); err != nil {
-		return err
-	}
 	if _, err := key.aead(); err != nil {
 		return err
 	}
@@ -53,18 +54,26 @@ func (s *Store) checkNewKey(key Key) error {
 	return nil
 }
 
-// prepare seals everything with the new key, beside what is there.
-func (s *Store) prepare(accounts []string, key Key) error {
+// prepare seals everything with the new key, beside what is there. It returns
+// the accounts whose files aren't damaged.
+func (s *Store) prepare(accounts []string, key Key) (prepared []string, err error) {
 	for _, account := range accounts {
 		blob, err := s.load(s.file(sealedPrefix, account), account)
+		if damaged, ok := errors.AsType[*Damaged](err); ok {
+			if err := s.moveAside(damaged, account); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err == nil {
 			err = s.write(s.file(pendingPrefix, account), key, account, blob)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
+		prepared = append(prepared, account)
 	}
-	return nil
+	return prepared, nil
 }
 
 // change puts the key and what is prepared in place.
@@ -95,33 +104,68 @@ func (s *Store) promote(accounts []string) error {
 
 // recover finishes a Rekey that was interrupted if its prepared files open all
 // that the key doesn't, and undoes it if the key opens everything as it is.
-// Otherwise nothing is changed: a key that opens nothing is a *WrongKey, and so
-// is the old one of a Rekey that only the new one can finish.
-func (s *Store) recover(accounts []string) error {
-	pending, err := s.list(pendingPrefix)
+// Where only the other one of its two keys can do so, nothing is changed, and
+// the error is ErrInterrupted.
+func (s *Store) recover() error {
+	foreign, err := s.foreign()
 	if err != nil {
 		return err
 	}
-	var foreign []string
-	var wrong *WrongKey
-	for _, account := range accounts {
-		_, err := s.load(s.file(sealedPrefix, account), account)
-		if e, ok := errors.AsType[*WrongKey](err); ok {
-			foreign, wrong = append(foreign, account), e
-		}
-	}
-	switch {
-	case wrong == nil:
-		s.removePending()
-	case s.isPrepared(foreign):
+	if len(foreign) > 0 && s.isPrepared(foreign) {
 		s.log.Info("finishing the change of the key that was interrupted", "key", s.key.source)
 		return s.promote(foreign)
-	case len(foreign) == len(accounts) || len(pending) > 0:
-		return wrong
+	}
+	foreign = s.adopt(foreign)
+	pending, err := s.list(pendingPrefix)
+	switch {
+	case err != nil:
+		return err
+	case len(foreign) == 0:
+		s.removePending()
+	case len(pending) > 0:
+		return &KeyTrouble{fmt.Errorf("%w, and %s isn't the key that can end it: run: oauthproxy store rekey --key-file FILE, with the file of the other one of the two keys; where that one is no file, put it back",
+			ErrInterrupted, s.key.source)}
 	default:
-		s.log.Warn("sign-ins that are sealed with another key can't be used", "accounts", foreign, "key", s.key.source)
+		s.log.Error("sign-ins that are sealed with another key can't be used", "accounts", foreign, "key", s.key.source)
 	}
 	return nil
+}
+
+// foreign returns the accounts whose files are sealed with another key.
+func (s *Store) foreign() ([]string, error) {
+	accounts, err := s.accounts()
+	return slices.DeleteFunc(accounts, func(account string) bool {
+		_, err := s.load(s.file(sealedPrefix, account), account)
+		return !errors.As(err, new(*WrongKey))
+	}), err
+}
+
+// adopt seals anew what opens with the store's own key. A command run by hand
+// may have made that one, where only the service gets the key; or it was in use
+// before the service got another. The accounts are returned whose files open
+// with neither.
+func (s *Store) adopt(foreign []string) []string {
+	own, err := ReadKey(filepath.Join(s.folder, keyName))
+	if !s.key.isServices || err != nil {
+		return foreign
+	}
+	var left []string
+	for _, account := range foreign {
+		file := s.file(sealedPrefix, account)
+		data, err := readSealed(file)
+		if err == nil {
+			data, err = unseal(own, file, account, data)
+		}
+		if err == nil {
+			err = s.write(file, s.key, account, data)
+		}
+		if err != nil {
+			left = append(left, account)
+			continue
+		}
+		s.log.Info("sealed anew what was sealed with "+own.source, "account", account, "key", s.key.source)
+	}
+	return left
 }
 
 // isPrepared tells whether all the accounts' files open in their prepared form.

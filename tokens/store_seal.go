@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"oauthproxy/internal/safefile"
@@ -30,6 +31,8 @@ const (
 )
 
 const (
+	// trialSize is what Try writes, in bytes: more than a sign-in takes.
+	trialSize = 32 << 10
 	// maxBlob bounds what is kept for an account, in bytes. MSAL's cache of an
 	// account takes about ten thousand.
 	maxBlob = 1 << 20
@@ -75,24 +78,35 @@ func readSealed(file string) ([]byte, error) {
 // errors: *WrongKey, *OtherFormat, *Damaged.
 func unseal(key Key, file, account string, data []byte) ([]byte, error) {
 	h, err := parseHeader(file, data)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case h.key != key.id():
-		return nil, &WrongKey{File: file, Source: key.source}
-	case h.account != account:
-		return nil, &Damaged{File: file, Reason: fmt.Sprintf("it belongs to %q, not to %q", h.account, account)}
 	}
+	blob, err := openSealed(key, account, data)
+	switch {
+	case err != nil && h.key != key.id():
+		return nil, &WrongKey{File: file, Source: key.source}
+	case h.account != account && h.account == quotable(h.account):
+		return nil, &Damaged{File: file, Reason: fmt.Sprintf("it belongs to %q, not to %q", h.account, account)}
+	case err != nil:
+		return nil, &Damaged{File: file, Reason: "it was cut short or changed"}
+	case !bytes.HasPrefix(data, sealHeader(key, account)):
+		return nil, &Damaged{File: file, Reason: "its beginning was changed"}
+	}
+	return blob, nil
+}
+
+// openSealed opens the content as if it were the key's and the account's,
+// whatever the header says.
+func openSealed(key Key, account string, data []byte) ([]byte, error) {
 	aead, err := key.aead()
 	if err != nil {
 		return nil, err
 	}
 	header := sealHeader(key, account)
-	blob, err := aead.Open(nil, nil, data[len(header):], header)
-	if err != nil {
-		return nil, &Damaged{File: file, Reason: "it was cut short or changed"}
+	if len(data) < len(header) {
+		return nil, io.ErrUnexpectedEOF
 	}
-	return blob, nil
+	return aead.Open(nil, nil, data[len(header):], header)
 }
 
 // sealedHeader is what a file says about itself in clear.

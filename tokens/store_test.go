@@ -19,7 +19,6 @@ func TestStoreKeeps(t *testing.T) {
 	s := openTestStore(t, folder, KeyOptions{})
 	contents := map[string][]byte{
 		"alice@contoso.example":   []byte("a refresh token"),
-		"Alice@contoso.example":   []byte("of another account"),
 		"nothing@contoso.example": {},
 		"large@contoso.example":   bytes.Repeat([]byte{0}, maxBlob),
 	}
@@ -33,7 +32,7 @@ func TestStoreKeeps(t *testing.T) {
 	for account, blob := range contents {
 		wantLoaded(t, s, account, string(blob))
 	}
-	want := []string{"Alice@contoso.example", "alice@contoso.example", "large@contoso.example", "nothing@contoso.example"}
+	want := []string{"alice@contoso.example", "large@contoso.example", "nothing@contoso.example"}
 	if got, err := s.Accounts(); err != nil || !slices.Equal(got, want) {
 		t.Errorf("accounts %q, %v", got, err)
 	}
@@ -104,7 +103,7 @@ func TestStoreRefusesToKeep(t *testing.T) {
 		{"too much", testAccount, maxBlob + 1, "it has 1048577 bytes, more than 1048576"},
 		{"no name", "", 1, "the account has no name"},
 		{"a name too long", strings.Repeat("a", maxName+1), 1, "is too long to be a file name"},
-		{"a name too long when escaped", strings.Repeat("A", maxName/2), 1, "is too long to be a file name"},
+		{"a name too long when escaped", strings.Repeat("!", maxName/2), 1, "is too long to be a file name"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

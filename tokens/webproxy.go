@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 )
@@ -50,10 +51,16 @@ func proxied(transport http.RoundTripper, r *http.Request, err error) error {
 
 // explain tells who has to act, and what happened at the web proxy.
 func (e *throughProxy) explain() (Class, string) {
-	var refusal proxyRefusal
+	var (
+		refusal proxyRefusal
+		dns     *net.DNSError
+	)
 	if !errors.As(e.err, &refusal) {
 		text := explainNetwork(e.err)
-		if text == "" {
+		switch {
+		case errors.As(e.err, &dns): // the proxy resolves Entra ID's name
+			text = fmt.Sprintf("the name %s can't be resolved: check the network, and http_proxy or HTTPS_PROXY", dns.Name)
+		case text == "":
 			text = "it doesn't speak HTTP, or not to us"
 		}
 		return TryLater, fmt.Sprintf("Entra ID can't be reached through the web proxy %s: %s", e.proxy, text)

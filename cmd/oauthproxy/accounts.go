@@ -37,7 +37,7 @@ func listAccounts(ctx context.Context, args []string, u *ui) int {
 	}
 	u.result("%s", accountTable(all))
 	if !c.isRunning {
-		u.say("no service is running: this is what its store has")
+		u.say("no service answers: this is what the store has")
 	}
 	return exitWell
 }
@@ -48,7 +48,7 @@ func accountTable(all []admin.Account) string {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ACCOUNT\tFLOW\tSIGNED IN AS\tTOKEN UNTIL\tRENEWED\tCERTIFICATE UNTIL\tSTATE\tNEXT")
 	for _, a := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Account, a.Flow, cmp.Or(a.SignedInAs, "-"),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Account, cmp.Or(a.Flow, "-"), cmp.Or(a.SignedInAs, "-"),
 			clock(a.TokenExpires), clock(a.RefreshedAt), clock(a.CredentialExpires), a.State, advice(a))
 	}
 	_ = t.Flush() // to memory

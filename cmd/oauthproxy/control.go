@@ -27,21 +27,18 @@ func controlSocket(stateDirectory string) string {
 	return filepath.Join(folder, socketName)
 }
 
-// controlSockets are where a service may listen. A command isn't started by
-// systemd, so it goes by systemd's custom: what keeps its state in
-// /var/lib/NAME has its sockets in /run/NAME, and a user's service likewise.
-func controlSockets(stateDirectory string) []string {
-	all := []string{controlSocket(stateDirectory)}
-	places := [][2]string{{"/var/lib/private", "/run"}, {"/var/lib", "/run"}}
-	if home, err := os.UserHomeDir(); err == nil && os.Getenv("XDG_RUNTIME_DIR") != "" {
-		places = append(places, [2]string{filepath.Join(home, ".local", "state"), os.Getenv("XDG_RUNTIME_DIR")})
+// listenForCommands opens the control socket. Commands, which systemd doesn't
+// start, look for it in the state directory.
+func listenForCommands(stateDirectory string, s admin.Service, log *slog.Logger) (*admin.Server, error) {
+	server, err := admin.Listen(controlSocket(stateDirectory), s, log)
+	if err != nil {
+		return nil, err
 	}
-	for _, place := range places {
-		if name, ok := strings.CutPrefix(stateDirectory, place[0]+"/"); ok {
-			return append(all, filepath.Join(place[1], name, socketName))
-		}
+	if err := server.LinkFrom(filepath.Join(stateDirectory, socketName)); err != nil {
+		server.Close()
+		return nil, fmt.Errorf("commands couldn't find the control socket: %w", err)
 	}
-	return all
+	return server, nil
 }
 
 // control is the service that a command acts on: the running one, or what the
@@ -88,23 +85,7 @@ func dialService(ctx context.Context, file string) (*admin.Client, error) {
 	if err != nil || state == "" {
 		return nil, admin.ErrNoService // the configuration's problems are told when it is loaded
 	}
-	err = admin.ErrNoService
-	for _, socket := range controlSockets(state) {
-		var client *admin.Client
-		if client, err = admin.Dial(ctx, socket); !errors.Is(err, admin.ErrNoService) {
-			return client, err
-		}
-	}
-	return nil, err
-}
-
-// openAlone builds what a command needs while no service runs.
-func openAlone(c *config.Config) (*signIns, error) {
-	roots, err := trusted(c.Upstream.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	return openSignIns(c, roots, slog.New(slog.DiscardHandler))
+	return admin.Dial(ctx, filepath.Join(state, socketName))
 }
 
 // failLocked tells why the sign-ins can't be opened; the hint is for when

@@ -45,7 +45,7 @@ func TestStoreInUse(t *testing.T) {
 		os.Getpid(), filepath.Join(state, "store.lock"))
 	const mute = "that process doesn't answer on its control socket: wait until it has started or ended, else restart it"
 	tests := []struct{ command, hint string }{
-		{"serve", "stop the other oauthproxy, or give this one a state_directory of its own"},
+		{"serve", "stop that process first; a second service needs a state_directory of its own"},
 		{"login alice@contoso.example", mute},
 		{"logout alice@contoso.example", mute},
 		{"accounts", mute},
@@ -91,7 +91,7 @@ func TestAccountTable(t *testing.T) {
 	s.logInByCode("alice@contoso.example", "alice@contoso.example")
 	got := runCommand(t, "", "accounts", "--config", s.config)
 	lines := strings.Split(strings.TrimSuffix(got.out, "\n"), "\n")
-	if len(lines) != 4 || got.status != exitWell || got.err != "oauthproxy: no service is running: this is what its store has\n" {
+	if len(lines) != 4 || got.status != exitWell || got.err != "oauthproxy: no service answers: this is what the store has\n" {
 		t.Fatalf("got %+v", got)
 	}
 	for i, want := range []string{

@@ -49,30 +49,6 @@ func TestRedirectPort(t *testing.T) {
 	}
 }
 
-func TestControlSockets(t *testing.T) {
-	tests := []struct {
-		name, runtime, user, state string
-		want                       []string
-	}{
-		{"started by systemd", "/run/oauthproxy", "", "/srv/state", []string{"/run/oauthproxy/control.sock"}},
-		{"by hand", "", "", "/srv/state", []string{"/srv/state/control.sock"}},
-		{"a service of the machine", "", "", "/var/lib/mail", []string{"/var/lib/mail/control.sock", "/run/mail/control.sock"}},
-		{"with a user of its own for each start", "", "", "/var/lib/private/mail", []string{"/var/lib/private/mail/control.sock", "/run/mail/control.sock"}},
-		{"a user's service", "", "/run/user/1000", "/home/a/.local/state/oauthproxy",
-			[]string{"/home/a/.local/state/oauthproxy/control.sock", "/run/user/1000/oauthproxy/control.sock"}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Setenv("HOME", "/home/a")
-			t.Setenv("RUNTIME_DIRECTORY", test.runtime)
-			t.Setenv("XDG_RUNTIME_DIR", test.user)
-			if got := controlSockets(test.state); !slices.Equal(got, test.want) {
-				t.Errorf("got %q, want %q", got, test.want)
-			}
-		})
-	}
-}
-
 // TestRuntimeDirectory: commands find the service there as well.
 func TestRuntimeDirectory(t *testing.T) {
 	s := newSite(t, "device_code")
@@ -81,7 +57,10 @@ func TestRuntimeDirectory(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.folder, socketName)); err != nil {
 		t.Error(err)
 	}
-	s.accounts()
+	t.Setenv("RUNTIME_DIRECTORY", "") // as for commands
+	if got := runCommand(t, "", "accounts", "--config", s.config); got.status != exitWell || got.err != "" {
+		t.Errorf("got %+v", got)
+	}
 	proxy.end(t)
 	if _, err := os.Stat(filepath.Join(s.folder, socketName)); !os.IsNotExist(err) {
 		t.Errorf("the socket is left: %v", err)

@@ -16,11 +16,18 @@ func login(ctx context.Context, args []string, u *ui) int {
 		return status
 	}
 	defer c.close()
+	if account.State == notConfigured {
+		return u.failAccount(&unknownAccount{name: account.Account})
+	}
 	d := newDialog(ctx, u, account.Person)
 	account, err := c.SignIn(ctx, account.Account, d)
 	d.close()
 	if err != nil {
-		return u.fail(err)
+		u.fail(err)
+		if errors.As(err, new(*lostSignIn)) {
+			u.hint("mend that and sign in again; where a service has started meanwhile, just sign in again")
+		}
+		return exitFailed
 	}
 	u.signedIn(account)
 	return exitWell

@@ -12,8 +12,16 @@ func logout(ctx context.Context, args []string, u *ui) int {
 	if err := c.SignOut(ctx, account.Account); err != nil {
 		return u.fail(err)
 	}
-	if account.Person == "" {
+	switch {
+	case account.State == notConfigured:
+		u.say("the sign-in that was kept for %s is removed", account.Account)
+		u.hint("Microsoft keeps it valid: to end it there too, revoke the person's sessions in Entra ID")
+		return exitWell
+	case account.Person == "":
 		u.say("the access token of %s is forgotten; nobody is signed in for it", account.Account)
+		return exitWell
+	case account.SignedInAs == "":
+		u.say("nobody was signed in for %s; nothing is kept for it", account.Account)
 		return exitWell
 	}
 	u.say("signed out of %s", account.Account)

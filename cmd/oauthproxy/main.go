@@ -39,7 +39,7 @@ func commands() []command {
 		{"login", "ACCOUNT", "sign in with Microsoft for a mailbox; where nobody needs to, fetch a token", login},
 		{"logout", "ACCOUNT", "forget a sign-in", logout},
 		{"accounts", "[--json]", "show how all accounts stand, and what to do", listAccounts},
-		{"store", "rekey [--key-file FILE]", "encrypt what is kept of the sign-ins with a new key", store},
+		{"store", "rekey [--key-file FILE | --passphrase]", "encrypt what is kept of the sign-ins with a new key", store},
 		{"passwd", "[--generate]", "make a password's hash for the configuration", passwd},
 		{"version", "", "tell which version this is", version},
 		{"help", "[COMMAND]", "show this, or what a command takes", help},
@@ -65,11 +65,20 @@ func run(ctx context.Context, args []string, u *ui) int {
 	if !ok {
 		return unknown(name, u)
 	}
+	if c.asks() {
+		// Ctrl-\ is an interruption too: a dump of goroutines tells nobody anything.
+		var stop func()
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGQUIT)
+		defer stop()
+	}
 	if *o.config != "" {
 		args = append([]string{"--config=" + *o.config}, args...)
 	}
 	return u.finish(c.run(ctx, args, u))
 }
+
+// asks tells whether the command may wait for a person.
+func (c command) asks() bool { return slices.Contains([]string{"login", "passwd", "store"}, c.name) }
 
 // find returns the command of that name.
 func find(name string) (command, bool) {

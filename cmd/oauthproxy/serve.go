@@ -21,7 +21,7 @@ func serve(ctx context.Context, args []string, u *ui) int {
 	log := newLog(u.err, c.Log)
 	s, err := newService(c, log)
 	if err != nil {
-		return u.failLocked(err, "stop the other oauthproxy, or give this one a state_directory of its own")
+		return u.failLocked(err, "stop that process first; a second service needs a state_directory of its own")
 	}
 	log.Info("started", "version", currentRelease(), "accounts", len(c.Accounts), "listeners", len(c.Listeners))
 	s.serve(ctx)

@@ -78,8 +78,8 @@ func newService(c *config.Config, log *slog.Logger) (*service, error) {
 		s.stop()
 		return nil, err
 	}
-	s.control, err = admin.Listen(controlSocket(c.StateDirectory), signIns, log)
-	if err != nil && signIns.store != nil {
+	s.control, err = listenForCommands(c.StateDirectory, signIns, log)
+	if err != nil && len(signIns.persons) > 0 {
 		s.stop()
 		return nil, err
 	}
@@ -129,13 +129,13 @@ func (s *service) stop() {
 	for _, l := range s.listeners {
 		_ = l.Close()
 	}
-	if s.control != nil {
-		s.control.Close()
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	s.server.Shutdown(ctx)
-	s.signIns.Close()
+	s.signIns.Close() // people who are signing in hear why that ends
+	if s.control != nil {
+		s.control.Close()
+	}
 }
 
 // address returns the address of the port that speaks the protocol.

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 
 	"oauthproxy/admin"
 	"oauthproxy/config"
@@ -30,12 +33,11 @@ func openSignIns(c *config.Config, roots *x509.CertPool, log *slog.Logger) (*sig
 	}
 	warnOfApps(c, log)
 	options := tokens.Options{HTTPClient: entraClient(roots, c.HTTPProxy), Log: log}
-	if len(s.persons) > 0 {
-		store, err := openStore(c, log)
-		if err != nil {
-			return nil, err
-		}
-		s.store, options.Store = store, store
+	if err := s.openStore(c, log); err != nil {
+		return nil, err
+	}
+	if s.store != nil {
+		options.Store = s.store
 	}
 	broker, err := tokens.NewBroker(tokenAccounts(c), options)
 	if err != nil {
@@ -46,15 +48,62 @@ func openSignIns(c *config.Config, roots *x509.CertPool, log *slog.Logger) (*sig
 	return s, nil
 }
 
+// openStore opens the store if somebody has to sign in, or has at some time.
+func (s *signIns) openStore(c *config.Config, log *slog.Logger) error {
+	isNeeded := len(s.persons) > 0
+	if !isNeeded && !tokens.HasSignIns(c.StateDirectory) {
+		return nil
+	}
+	store, err := openUsable(c, log)
+	switch {
+	case err == nil:
+		s.store = store
+	case isNeeded:
+		return err
+	default:
+		log.Warn("can't look at sign-ins that are kept for nothing", "reason", err)
+	}
+	return nil
+}
+
+// openUsable opens the store, or one that waits for its key: whoever needs
+// nothing of it is served meanwhile.
+func openUsable(c *config.Config, log *slog.Logger) (*tokens.Store, error) {
+	store, err := openStore(c, log)
+	if errors.As(err, new(*tokens.KeyTrouble)) {
+		log.Error("what people have signed in for can't be used", "reason", err)
+		return tokens.NewStore(c.StateDirectory, tokens.EnvironmentKey(c.Store.KeyFile), log), nil
+	}
+	return store, err
+}
+
 func openStore(c *config.Config, log *slog.Logger) (*tokens.Store, error) {
 	return tokens.OpenStore(c.StateDirectory, tokens.EnvironmentKey(c.Store.KeyFile), log)
 }
 
-// Accounts tells how all accounts stand.
+// notConfigured is the state of an account that only the store knows.
+const notConfigured = "not configured"
+
+// Accounts tells how all accounts stand, and which sign-ins are kept for
+// nothing.
 func (s *signIns) Accounts(context.Context) ([]admin.Account, error) {
 	var all []admin.Account
+	known := make(map[string]bool)
 	for _, status := range s.broker.Accounts() {
-		all = append(all, s.describe(status))
+		a := s.describe(status)
+		all = append(all, a)
+		known[strings.ToLower(a.Account)] = a.Person != ""
+	}
+	if s.store == nil {
+		return all, nil
+	}
+	kept, _ := s.store.Accounts() // where it fails, each account says so
+	for _, account := range kept {
+		if !known[account] {
+			all = append(all, admin.Account{Account: account, State: notConfigured,
+				Text: "a sign-in is kept, but nobody signs in for such an account of the configuration",
+				Next: "to remove it, run: " + tokens.CommandLine("logout", account)})
+		}
 	}
 	return all, nil
 }
@@ -65,8 +114,19 @@ func (s *signIns) SignIn(ctx context.Context, account string, d tokens.Dialog) (
 	return s.describe(status), err
 }
 
-// SignOut forgets a sign-in.
+// SignOut forgets a sign-in, also one that the configuration has no use for.
 func (s *signIns) SignOut(_ context.Context, account string) error {
+	if s.persons[account] != "" || s.store == nil {
+		return s.broker.SignOut(account)
+	}
+	_, err := s.store.Load(account)
+	wasKept := !errors.Is(err, tokens.ErrNotFound)
+	if err := s.store.Delete(account); err != nil {
+		return fmt.Errorf("what is kept for %s can't be removed: %w", account, err)
+	}
+	if _, isKnown := s.broker.Account(account); wasKept && !isKnown {
+		return nil
+	}
 	return s.broker.SignOut(account)
 }
 

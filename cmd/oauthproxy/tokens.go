@@ -116,24 +116,32 @@ type tokenSource struct{ broker *tokens.Broker }
 
 func (t tokenSource) AccessToken(ctx context.Context, account string) (wire.Secret, error) {
 	token, err := t.broker.Token(ctx, account)
-	if err == nil {
-		return token.Value, nil
+	if err != nil {
+		return wire.Secret{}, tokenFailure(account, err)
 	}
+	return token.Value, nil
+}
+
+func (t tokenSource) Refused(ctx context.Context, account string, token wire.Secret) error {
+	if err := t.broker.Refused(ctx, account, token); err != nil {
+		return tokenFailure(account, err)
+	}
+	return nil
+}
+
+// tokenFailure is the broker's error as the proxy tells it to a client.
+func tokenFailure(account string, err error) *proxy.Failure {
 	failure := &proxy.Failure{Kind: proxy.TokenUnavailable, Cause: err}
 	if e, ok := errors.AsType[*tokens.Error](err); ok {
 		switch {
 		case e.Class == tokens.PersonNeeded:
 			failure.Kind = proxy.SignInRequired
-			failure.Text = proxy.Sanitize([]byte("run: oauthproxy login " + account))
+			failure.Text = proxy.Sanitize([]byte("run: " + tokens.CommandLine("login", account)))
 		case e.AADSTS != 0:
 			// Other texts name files and hosts, which are nobody's business
 			// but the log's.
 			failure.Text = proxy.Sanitize([]byte(e.Text))
 		}
 	}
-	return wire.Secret{}, failure
-}
-
-func (t tokenSource) Refused(account string, token wire.Secret) bool {
-	return t.broker.Refused(account, token)
+	return failure
 }

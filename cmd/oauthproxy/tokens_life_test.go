@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -175,10 +174,9 @@ func TestNoSecretIsSaid(t *testing.T) {
 // TestSignInThatCannotBeSaved: it is used, and the person is told.
 func TestSignInThatCannotBeSaved(t *testing.T) {
 	s := newSite(t, "device_code")
-	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
 	proxy, smtp := s.serve()
-	state := filepath.Join(s.folder, "state")
-	if err := os.Rename(state, state+".away"); err != nil {
+	inTheWay := s.state("account-alice@contoso.example")
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	login := start(t, "login", "alice@contoso.example", "--config", s.config)
@@ -194,7 +192,7 @@ func TestSignInThatCannotBeSaved(t *testing.T) {
 	if err := sendFrom(smtp, "alice", localPassword, "alice@contoso.example"); err != nil {
 		t.Errorf("what was consented to isn't used: %v", err)
 	}
-	if err := os.Rename(state+".away", state); err != nil {
+	if err := os.Remove(inTheWay); err != nil {
 		t.Fatal(err)
 	}
 	proxy.end(t)

@@ -94,6 +94,8 @@ func TestWebProxy(t *testing.T) {
 			words: "the web proxy HOST can't reach Entra ID at ENTRA (status 502)"},
 		{name: "nobody there", user: "me:x", host: strings.TrimPrefix(closed.URL, "http://"),
 			words: "Entra ID can't be reached through the web proxy HOST: connection refused"},
+		{name: "no such name", user: "me:x", host: "no-such-proxy.invalid:3128",
+			words: "Entra ID can't be reached through the web proxy HOST: the name no-such-proxy.invalid can't be resolved: check the network, and http_proxy"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

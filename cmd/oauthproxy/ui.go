@@ -163,8 +163,8 @@ func (u *ui) ask(ctx context.Context, terminal int, prompt string) (wire.Secret,
 // keys that people expect to work. It takes nothing that is typed behind it.
 func typedLine(keyboard io.Reader) ([]byte, error) {
 	const (
-		controlC, controlD, controlU = 'C' & 0x1f, 'D' & 0x1f, 'U' & 0x1f
-		backspace, del               = '\b', 0x7f
+		controlC, controlD, controlU, controlBackslash = 'C' & 0x1f, 'D' & 0x1f, 'U' & 0x1f, '\\' & 0x1f
+		backspace, del                                 = '\b', 0x7f
 	)
 	var line []byte
 	var key [1]byte
@@ -175,7 +175,7 @@ func typedLine(keyboard io.Reader) ([]byte, error) {
 		switch key[0] {
 		case '\r', '\n':
 			return line, nil
-		case controlC, controlD:
+		case controlC, controlD, controlBackslash:
 			return nil, errors.New("interrupted")
 		case controlU:
 			line = line[:0]

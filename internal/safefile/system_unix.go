@@ -11,11 +11,24 @@ import (
 
 // Adopt makes a file that root has opened belong to the owner of its folder.
 // For everybody else it does nothing.
-func Adopt(f *os.File) error {
+func Adopt(f *os.File) error { return give(f, filepath.Dir(f.Name())) }
+
+// Give makes a file, which no link leads to, belong to the owner of the folder
+// if root calls it. For everybody else it does nothing.
+func Give(name, folder string) error {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return give(f, folder)
+}
+
+func give(f *os.File, folder string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	info, err := os.Stat(filepath.Dir(f.Name()))
+	info, err := os.Stat(folder)
 	if err != nil {
 		return err
 	}

@@ -48,14 +48,14 @@ func (t *Tokens) AccessToken(_ context.Context, account string) (wire.Secret, er
 }
 
 // Refused makes the next token another one.
-func (t *Tokens) Refused(string, wire.Secret) bool {
+func (t *Tokens) Refused(context.Context, string, wire.Secret) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.noFresh {
-		return false
+		return &proxy.Failure{Kind: proxy.TokenUnavailable, Cause: errors.New("no fresh token")}
 	}
 	t.number++
-	return true
+	return nil
 }
 
 // Requests returns how often a token has been asked for.
