@@ -12,21 +12,34 @@ import (
 	"oauthproxy/internal/wire"
 )
 
-// Errors of an exchange with a client.
-var (
+// Refusal is the reason why an exchange with a client has come to nothing, in
+// words for a person. The connection can go on.
+type Refusal string
+
+// Error returns the reason.
+func (r Refusal) Error() string { return string(r) }
+
+// Refusals.
+const (
 	// ErrCancelled means that the client sent "*" (RFC 4954 section 4).
-	ErrCancelled = errors.New("the client cancelled the authentication")
+	ErrCancelled Refusal = "authentication cancelled"
 	// ErrEncoding means that a response is not base64.
-	ErrEncoding = errors.New("the response is not base64")
+	ErrEncoding Refusal = "the response is not base64"
 	// ErrMalformed means that a response does not have the mechanism's form.
-	ErrMalformed = errors.New("the response does not have the form of its mechanism")
+	ErrMalformed Refusal = "the response does not have the form of its mechanism"
+	// ErrAuthorization means that the client wants to act for somebody else.
+	ErrAuthorization Refusal = "this login acts for nobody else, leave the authorization identity empty"
+	// ErrTooLong means that a response is longer than its bound.
+	ErrTooLong Refusal = "the response is too long"
 	// ErrMechanism means that the mechanism is not offered.
-	ErrMechanism = errors.New("unknown authentication mechanism")
+	ErrMechanism Refusal = "unknown authentication mechanism"
 )
 
 // Mechanisms are the names of the mechanisms that Authenticate knows, in the
-// order in which they are offered.
-var Mechanisms = []string{"PLAIN", "LOGIN"}
+// order in which SMTP and POP3 offer them. LOGIN stands first, as with Exchange:
+// an old program that looks no further than the first, or for "AUTH=LOGIN" to
+// the byte, is one that knows LOGIN alone.
+var Mechanisms = []string{"LOGIN", "PLAIN"}
 
 // Challenges of LOGIN, which has no RFC but draft-murchison-sasl-login-00.
 // They are compared to the byte by some devices (a Xerox, 2026), so they are
@@ -48,7 +61,7 @@ type Ask func(challenge string) ([]byte, error)
 
 // Authenticate is the server side of one exchange with the named mechanism.
 // initial is the initial response, nil when the command carried none; "=" is
-// an empty one (RFC 4954 section 4). Errors of ask come through as they are.
+// an empty one (RFC 4954 section 4). Errors are Refusals, or those of ask.
 func Authenticate(mechanism string, initial []byte, ask Ask) (Credentials, error) {
 	switch strings.ToUpper(mechanism) {
 	case "PLAIN":
@@ -73,7 +86,7 @@ func plain(initial []byte, ask Ask) (Credentials, error) {
 	if authorize != "" && !strings.EqualFold(authorize, user) {
 		// Nobody acts for somebody else here: which mailbox a login
 		// opens is configured.
-		return Credentials{}, ErrMalformed
+		return Credentials{}, ErrAuthorization
 	}
 	return Credentials{User: user, Password: wire.NewSecret(string(parts[2]))}, nil
 }
@@ -104,6 +117,9 @@ func login(initial []byte, ask Ask) (Credentials, error) {
 func response(initial []byte, challenge string, ask Ask) ([]byte, error) {
 	if initial == nil {
 		line, err := ask(challenge)
+		if errors.Is(err, wire.ErrTooLong) {
+			return nil, ErrTooLong
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -118,9 +134,13 @@ func response(initial []byte, challenge string, ask Ask) ([]byte, error) {
 }
 
 // decode accepts base64 with its padding and, unlike RFC 4954 section 4 asks,
-// entirely without: some devices send it so (field reports until 2026).
+// entirely without: some devices send it so (field reports until 2026). Blanks
+// and CRs around it come from line ends and fixed-length fields, and can't be
+// meant. Anything else is refused: within base64 nobody knows what a blank, a
+// line end or half a padding stands for, and a password that is guessed wrong
+// counts as a try.
 func decode(text []byte) ([]byte, error) {
-	text = bytes.Trim(text, " \t")
+	text = bytes.Trim(text, " \t\r")
 	encoding := base64.StdEncoding
 	if len(text)%4 != 0 {
 		encoding = base64.RawStdEncoding

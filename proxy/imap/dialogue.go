@@ -191,18 +191,15 @@ func (d *dialogue) authenticate(p *parser) (*proxy.Credentials, error) {
 		d.client.Printf("+ %s", challenge)
 		return d.client.ReadLine(maxLine)
 	})
-	switch {
+	refusal, refused := errors.AsType[sasl.Refusal](err)
+	switch code := authCodes[refusal]; {
 	case err == nil:
 		return &proxy.Credentials{Credentials: credentials}, nil
-	case errors.Is(err, sasl.ErrMechanism):
-		d.client.Printf("%s NO [CANNOT] Unknown authentication mechanism", d.tag)
+	case code != "":
+		d.client.Printf("%s NO [%s] %s", d.tag, code, refusal)
 		return nil, nil
-	case errors.Is(err, sasl.ErrCancelled):
-		return nil, syntaxError("Authentication cancelled")
-	case errors.Is(err, sasl.ErrEncoding), errors.Is(err, sasl.ErrMalformed):
-		return nil, syntaxError("The response makes no sense")
-	case errors.Is(err, wire.ErrTooLong):
-		return nil, syntaxError("The response is too long")
+	case refused:
+		return nil, syntaxError(refusal)
 	}
 	return nil, err
 }

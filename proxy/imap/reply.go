@@ -3,6 +3,7 @@ package imap
 import (
 	"strings"
 
+	"oauthproxy/internal/sasl"
 	"oauthproxy/proxy"
 )
 
@@ -17,6 +18,14 @@ var codes = map[proxy.Kind]string{
 	proxy.UpstreamUnreachable: "UNAVAILABLE",
 	proxy.TLSRequired:         "PRIVACYREQUIRED",
 	proxy.Internal:            "SERVERBUG",
+}
+
+// authCodes are the response codes for an exchange that we understand and
+// don't go into (RFC 9051 section 6.2.2, RFC 5530 section 3). Any other that
+// doesn't come to credentials is told by BAD.
+var authCodes = map[sasl.Refusal]string{
+	sasl.ErrAuthorization: "AUTHORIZATIONFAILED",
+	sasl.ErrMechanism:     "CANNOT",
 }
 
 // Refuse answers the command that has just been read, if there is one, with

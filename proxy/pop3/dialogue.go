@@ -137,19 +137,13 @@ func (d *dialogue) auth(argument string) (*proxy.Credentials, error) {
 		d.client.Printf("+ %s", challenge)
 		return d.client.ReadLine(maxLine)
 	})
-	switch {
-	case err == nil:
-		return &proxy.Credentials{Credentials: credentials}, nil
-	case errors.Is(err, sasl.ErrMechanism):
-		return nil, d.nonsense("unknown authentication mechanism")
-	case errors.Is(err, sasl.ErrCancelled):
-		return nil, d.nonsense("authentication cancelled")
-	case errors.Is(err, sasl.ErrEncoding), errors.Is(err, sasl.ErrMalformed):
-		return nil, d.nonsense("the response makes no sense")
-	case errors.Is(err, wire.ErrTooLong):
-		return nil, d.nonsense("the response is too long")
+	if refusal, ok := errors.AsType[sasl.Refusal](err); ok {
+		return nil, d.nonsense(string(refusal))
 	}
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	return &proxy.Credentials{Credentials: credentials}, nil
 }
 
 func (d *dialogue) stls(string) (*proxy.Credentials, error) {

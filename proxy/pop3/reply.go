@@ -1,6 +1,11 @@
 package pop3
 
-import "oauthproxy/proxy"
+import (
+	"strings"
+
+	"oauthproxy/internal/sasl"
+	"oauthproxy/proxy"
+)
 
 // codes are the response codes of a refused login (RFC 2449 section 8,
 // RFC 3206). TLSRequired has none.
@@ -47,7 +52,7 @@ func (d *dialogue) capa(string) (*proxy.Credentials, error) {
 	}
 	if !d.session.NeedsTLS() {
 		d.client.Printf("USER")
-		d.client.Printf("SASL PLAIN LOGIN")
+		d.client.Printf("SASL %s", strings.Join(sasl.Mechanisms, " "))
 	}
 	d.client.Printf(".")
 	return nil, nil

@@ -242,19 +242,12 @@ func (d *dialogue) auth(argument string) error {
 		d.client.Printf("334 %s", challenge)
 		return d.client.ReadLine(maxLine)
 	})
-	switch {
-	case err == nil:
+	if refusal, ok := errors.AsType[sasl.Refusal](err); ok {
+		return d.nonsense(authStatuses[refusal] + " " + string(refusal))
+	}
+	if err == nil {
 		d.authenticating = true
 		d.shown = &proxy.Credentials{Credentials: credentials}
-		return nil
-	case errors.Is(err, sasl.ErrMechanism):
-		return d.nonsense("504 5.5.4 Unknown authentication mechanism")
-	case errors.Is(err, sasl.ErrCancelled):
-		return d.nonsense("501 5.7.0 Authentication cancelled")
-	case errors.Is(err, sasl.ErrEncoding), errors.Is(err, sasl.ErrMalformed):
-		return d.nonsense("501 5.5.2 The response makes no sense")
-	case errors.Is(err, wire.ErrTooLong):
-		return d.nonsense("500 5.5.6 The response is too long") // RFC 4954 section 4
 	}
 	return err
 }

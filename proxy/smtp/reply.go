@@ -26,6 +26,17 @@ var statuses = map[proxy.Kind]status{
 	proxy.Internal:            {"454 4.3.0", "451 4.3.0"},
 }
 
+// authStatuses are the codes for an exchange that doesn't come to credentials
+// (RFC 4954 sections 4 and 6).
+var authStatuses = map[sasl.Refusal]string{
+	sasl.ErrCancelled:     "501 5.7.0",
+	sasl.ErrEncoding:      "501 5.5.2",
+	sasl.ErrMalformed:     "501 5.5.2",
+	sasl.ErrAuthorization: "501 5.7.0",
+	sasl.ErrTooLong:       "500 5.5.6",
+	sasl.ErrMechanism:     "504 5.5.4",
+}
+
 // Refuse tells why the login is refused, or why the connection ends.
 func (d *dialogue) Refuse(f *proxy.Failure) {
 	codes := statuses[f.Kind]
@@ -62,7 +73,8 @@ func (d *dialogue) offer() {
 	}
 	if !d.loggedIn && !d.session.NeedsTLS() {
 		mechanisms := strings.Join(sasl.Mechanisms, " ")
-		// With "=" for programs older than RFC 2554's final form.
+		// With "=" for programs older than RFC 2554's final form. It is the
+		// last line, which is all that some of them read.
 		keywords = append(keywords, "AUTH "+mechanisms, "AUTH="+mechanisms)
 	}
 	for i, keyword := range keywords {
