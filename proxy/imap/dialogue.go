@@ -61,7 +61,7 @@ func (d *dialogue) ReadCredentials() (proxy.Credentials, error) {
 // command reads and answers one command.
 func (d *dialogue) command() (*proxy.Credentials, error) {
 	d.tag = "*"
-	line, err := d.client.ReadLine(maxLine)
+	line, err := readLine(d.client)
 	if errors.Is(err, wire.ErrTooLong) {
 		return nil, errLine
 	}

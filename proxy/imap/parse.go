@@ -47,9 +47,17 @@ type parser struct {
 	rest []byte
 }
 
-// word takes the next word: a tag or a command's name.
+// readLine reads a line without its end. openssl s_client -crlf, fed with CRLF,
+// ends each in CR CR LF.
+func readLine(conn *wire.Conn) ([]byte, error) {
+	line, err := conn.ReadLine(maxLine)
+	return bytes.TrimRight(line, "\r"), err
+}
+
+// word takes the next word, and the blanks before it: a tag, a command's name,
+// an atom.
 func (p *parser) word() string {
-	word, rest, _ := bytes.Cut(p.rest, []byte{' '})
+	word, rest, _ := bytes.Cut(bytes.TrimLeft(p.rest, " "), []byte{' '})
 	p.rest = rest
 	return string(word)
 }
@@ -142,7 +150,7 @@ func (p *parser) readLiteral() (string, error) {
 		return "", err
 	}
 	text := string(data)
-	p.rest, err = p.conn.ReadLine(maxLine)
+	p.rest, err = readLine(p.conn)
 	if errors.Is(err, wire.ErrTooLong) {
 		err = errLine
 	}
@@ -168,7 +176,7 @@ func (p *parser) skip() error {
 		if err := p.conn.Discard(size); err != nil {
 			return err
 		}
-		line, err := p.conn.ReadLine(maxLine)
+		line, err := readLine(p.conn)
 		if err != nil {
 			return err
 		}

@@ -23,6 +23,15 @@ var commands = map[string]command{
 	"AUTH": {secret: true, run: (*dialogue).auth}, // RFC 5034
 }
 
+// notOffered are commands that a client may try though CAPA doesn't list them:
+// they would promise what Exchange doesn't do after the login, or need a
+// password that we could read.
+var notOffered = map[string]string{
+	"APOP": "APOP is not offered, use USER and PASS",
+	"UTF8": "UTF8 is not offered, a name or password in UTF-8 needs none", // RFC 6856 section 2
+	"LANG": "LANG is not offered, all texts are English",                  // RFC 6856 section 3
+}
+
 // later are the commands of the TRANSACTION state.
 var later = map[string]bool{
 	"STAT": true, "LIST": true, "RETR": true, "DELE": true, "NOOP": true, "RSET": true, "TOP": true, "UIDL": true,

@@ -68,15 +68,16 @@ func (d *dialogue) command() (*proxy.Credentials, error) {
 		return nil, err
 	}
 	// The argument of PASS is all that follows one blank: a password may
-	// begin and end with others (RFC 1939 section 7).
-	word, argument, _ := strings.Cut(string(line), " ")
+	// begin and end with others (RFC 1939 section 7). A second CR, which
+	// some programs send, is not of it.
+	word, argument, _ := strings.Cut(strings.TrimRight(string(line), "\r"), " ")
 	name := strings.ToUpper(strings.TrimSpace(word))
 	c, known := commands[name]
-	switch {
+	switch reason := notOffered[name]; {
 	case later[name]:
 		return nil, d.nonsense("log in first")
-	case name == "APOP":
-		return nil, d.nonsense("APOP is not offered, use USER and PASS")
+	case reason != "":
+		return nil, d.nonsense(reason)
 	case !known:
 		return nil, d.nonsense("unknown command")
 	case c.secret:

@@ -32,11 +32,13 @@ var commands = map[string]command{
 	"BDAT":     {login: true, run: (*dialogue).bdat},
 }
 
-// relayed are the EHLO keywords of the upstream that hold for our clients too.
-// The others concern the connection (STARTTLS, AUTH) or what a relay of
-// transactions doesn't carry.
+// relayed are the EHLO keywords of the upstream that hold for our clients too:
+// those that only stand for parameters of MAIL and RCPT, which go upstream as
+// they are. The others concern the connection (STARTTLS, AUTH) or what a relay
+// of transactions doesn't carry.
 var relayed = map[string]bool{
 	"SIZE": true, "DSN": true, "ENHANCEDSTATUSCODES": true, "8BITMIME": true, "SMTPUTF8": true,
+	"DELIVERBY": true, "FUTURERELEASE": true, "MT-PRIORITY": true, "RRVS": true,
 }
 
 // exchangeOffers is what Exchange Online offers (measured until 2026), as far

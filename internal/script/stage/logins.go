@@ -21,16 +21,17 @@ const (
 	QuotingUser, QuotedUser    = `per "q" \back`, `"per \"q\" \\back"`
 	QuotingPassword            = `Kv"3 \wo7-Lumx`
 	UmlautUser, UmlautPassword = "jürgen", "Grüße-Wy9q-Tolz"
+	BlankUser, BlankPassword   = "two words", "  Wz4 rimp-Dox "
 	Device, DevicePassword     = "copier", "Pn4-dosk-Viy"
 	WrongPassword              = "Hx2-ubbo-Jyk-W"
 )
 
 // secrets must not be in a log.
-var secrets = []string{Password, QuotingPassword, UmlautPassword, DevicePassword, WrongPassword, tokenText}
+var secrets = []string{Password, QuotingPassword, UmlautPassword, BlankPassword, DevicePassword, WrongPassword, tokenText}
 
 var hashes = func() map[string]string {
 	all := make(map[string]string)
-	for _, password := range []string{Password, QuotingPassword, UmlautPassword, DevicePassword} {
+	for _, password := range []string{Password, QuotingPassword, UmlautPassword, BlankPassword, DevicePassword} {
 		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 		if err != nil {
 			panic(err)
@@ -45,6 +46,7 @@ func logins(byAddress bool) []accounts.Account {
 		{User: User, PasswordHash: hashes[Password]},
 		{User: QuotingUser, PasswordHash: hashes[QuotingPassword]},
 		{User: UmlautUser, PasswordHash: hashes[UmlautPassword]},
+		{User: BlankUser, PasswordHash: hashes[BlankPassword]},
 	}}
 	devices := accounts.Account{Mailbox: DeviceMailbox, Logins: []accounts.Login{
 		{User: Device, PasswordHash: hashes[DevicePassword], Device: true},
