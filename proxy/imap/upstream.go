@@ -106,7 +106,11 @@ func (d *dialogue) probe(up *wire.Conn) error {
 		if err != nil {
 			return err
 		}
-		if isNotConnected(r) {
+		switch {
+		case r.tag == "+":
+			// The answers would come when the client is heard already.
+			return nonsense("continuation request", r)
+		case isNotConnected(r):
 			return refusal(r)
 		}
 	}
