@@ -5,8 +5,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
+
+	gosasl "github.com/emersion/go-sasl"
 
 	"oauthproxy/internal/wire"
 )
@@ -168,6 +171,62 @@ func FuzzAuthenticate(f *testing.F) {
 			if got.User == "" || strings.ContainsRune(got.User+got.Password.Reveal(), 0) {
 				t.Errorf("user %q", got.User)
 			}
+		}
+	})
+}
+
+// What a client says in any of the forms arrives as it is: user and password of
+// any bytes but NUL.
+func FuzzRoundTrip(f *testing.F) {
+	f.Add("alice@contoso.example", "secret", byte(0))
+	f.Add("*", "=", byte(1))
+	f.Add("j\xfcrgen", " \t\r\n", byte(7))
+	f.Fuzz(func(t *testing.T, user, password string, form byte) {
+		if user == "" || strings.Contains(user+password, "\x00") {
+			t.Skip()
+		}
+		encode := base64.StdEncoding.EncodeToString
+		if form&1 != 0 {
+			encode = base64.RawStdEncoding.EncodeToString
+		}
+		mechanism, first, err := clients[form>>1&1](user, password).Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := []string{encode(first), encode([]byte(password))}
+		var initial []byte
+		if form&4 != 0 {
+			initial, lines = []byte(lines[0]), lines[1:]
+		}
+		got, err := Authenticate(mechanism, initial, (&client{lines: lines}).ask)
+		if err != nil || got.User != user || got.Password.Reveal() != password {
+			t.Errorf("%s: %q, %q, %v", mechanism, got.User, got.Password.Reveal(), err)
+		}
+	})
+}
+
+// clients are another library's, so that no mistake is shared.
+var clients = []func(user, password string) gosasl.Client{
+	func(user, password string) gosasl.Client { return gosasl.NewPlainClient("", user, password) },
+	gosasl.NewLoginClient,
+}
+
+// Whatever stands in XOAUTH2's fields, a server finds those two and no other.
+func FuzzXOAUTH2(f *testing.F) {
+	f.Add("alice@contoso.example", "token")
+	f.Add("alice\x01auth=Bearer x", "t\x01")
+	f.Fuzz(func(t *testing.T, user, token string) {
+		got, err := XOAUTH2(user, wire.NewSecret(token))
+		if err != nil {
+			return
+		}
+		plain, err := base64.StdEncoding.DecodeString(got.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := strings.Split(string(plain), "\x01")
+		if want := []string{"user=" + user, "auth=Bearer " + token, "", ""}; !slices.Equal(fields, want) {
+			t.Errorf("%q is read as %q", plain, fields)
 		}
 	})
 }

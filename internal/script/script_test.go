@@ -176,3 +176,13 @@ func TestIsEnd(t *testing.T) {
 		t.Error("isEnd is wrong")
 	}
 }
+
+func TestSaid(t *testing.T) {
+	s, err := Parse("C> a\nU< b\nC< c\nC+ d\nC| e\\n\nC TLS\nC2> f\nC> EOF")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := string(s.Said("C")); said != "a\r\nd\r\ne\n" {
+		t.Errorf("C says %q", said)
+	}
+}

@@ -96,6 +96,21 @@ func (s *Story) Follow(first *Story) {
 	}
 }
 
+// Said returns all that one party says, C or U, whatever comes between.
+func (s *Story) Said(who string) []byte {
+	var b []byte
+	for _, step := range s.steps {
+		if step.who != who || step.verb == "do" || step.hears() || step.text == "EOF" || step.text == "RESET" {
+			continue
+		}
+		b = append(b, step.text...)
+		if step.verb != "|" {
+			b = append(b, "\r\n"...)
+		}
+	}
+	return b
+}
+
 func parseStep(line string) (step, error) {
 	if m := actionForm.FindStringSubmatch(line); m != nil {
 		return step{line: line, who: m[1], verb: "do", text: m[2]}, nil

@@ -7,32 +7,15 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
+	"oauthproxy/internal/script/stage"
 	"oauthproxy/internal/wire"
 )
-
-// said is a client that has said all it will say.
-type said struct {
-	net.Conn // nil: for what isn't called
-	text     []byte
-}
-
-func (s *said) SetReadDeadline(time.Time) error { return nil }
-
-func (s *said) Read(p []byte) (int, error) {
-	if len(s.text) == 0 {
-		return 0, net.ErrClosed
-	}
-	n := copy(p, s.text)
-	s.text = s.text[n:]
-	return n, nil
-}
 
 // parse returns a parser of a command that begins with text.
 func parse(t testing.TB, text string) *parser {
 	t.Helper()
-	conn := wire.New(&said{text: []byte(text)})
+	conn := wire.New(&stage.Peer{Says: []byte(text)})
 	line, err := conn.ReadLine(maxLine)
 	if err != nil {
 		t.Fatalf("%q: %v", text, err)

@@ -34,7 +34,10 @@ func FuzzSession(f *testing.F) {
 	s.PlayUpstream(exchange)
 	states := []string{
 		"",
+		"a AUTHENTICATE PLAIN\r\n",
 		"a AUTHENTICATE LOGIN\r\n",
+		"a AUTHENTICATE LOGIN YWxpY2U=\r\n",
+		"a ID (\"name\" {5+}\r\n",
 		"a LOGIN {21}\r\n",
 		"a LOGIN " + stage.User + " ",
 		"a STARTTLS\r\n",
@@ -43,6 +46,9 @@ func FuzzSession(f *testing.F) {
 	for state := range states {
 		f.Add(byte(state), []byte("b NOOP\r\nc LOGIN {1+}\r\nx \"\\\"\"\r\nd ID (\"a\" {3}\r\nabc)\r\ne LOGOUT\r\n"))
 		f.Add(byte(state), []byte("\x16\x03\x01\x02\x00\x01\x00"))
+	}
+	for _, said := range stage.SaidInStories(f, "C") {
+		f.Add(byte(0), said)
 	}
 	f.Fuzz(func(t *testing.T, state byte, said []byte) {
 		before := states[int(state)%len(states)]

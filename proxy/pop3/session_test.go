@@ -44,6 +44,9 @@ func FuzzSession(f *testing.F) {
 		f.Add(byte(state), []byte("CAPA\r\nuser x\r\npass  y \r\nAUTH\r\nAUTH PLAIN =\r\nSTAT\r\nSTLS\r\nQUIT\r\n"))
 		f.Add(byte(state), []byte("\x16\x03\x01\x02\x00\x01\x00"))
 	}
+	for _, said := range stage.SaidInStories(f, "C") {
+		f.Add(byte(0), said)
+	}
 	f.Fuzz(func(t *testing.T, state byte, said []byte) {
 		before := states[int(state)%len(states)]
 		heard := s.Converse(t, append([]byte(before), said...))

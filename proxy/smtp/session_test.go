@@ -105,6 +105,7 @@ func FuzzSession(f *testing.F) {
 	states := []string{
 		"",
 		"AUTH LOGIN\r\n",
+		"AUTH PLAIN\r\n",
 		"STARTTLS\r\n",
 		auth,
 		auth + mail,
@@ -116,6 +117,9 @@ func FuzzSession(f *testing.F) {
 		f.Add(byte(state), []byte(mail+rcpt+"rcpt to: x\r\nRCPT\r\nDATA\r\n\r\n..\r\n.\r\nRSET\r\n"+mail+rcpt+"DATA\r\n.\r\nQUIT\r\n"))
 		f.Add(byte(state), []byte("a\n.\r\nEHLO x\r\nBDAT 5\r\n"))
 		f.Add(byte(state), []byte("\x16\x03\x01\x02\x00\x01\x00"))
+	}
+	for _, said := range stage.SaidInStories(f, "C") {
+		f.Add(byte(0), said)
 	}
 	f.Fuzz(func(t *testing.T, state byte, said []byte) {
 		text := states[int(state)%len(states)] + string(said)

@@ -4,31 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"oauthproxy/internal/sasl"
+	"oauthproxy/internal/script/stage"
 	"oauthproxy/internal/wire"
 	"oauthproxy/proxy"
 )
-
-// said is an upstream that has said all it will say.
-type said struct {
-	net.Conn // nil: for what isn't called
-	text     []byte
-}
-
-func (s *said) SetReadDeadline(time.Time) error { return nil }
-
-func (s *said) Read(p []byte) (int, error) {
-	if len(s.text) == 0 {
-		return 0, net.ErrClosed
-	}
-	n := copy(p, s.text)
-	s.text = s.text[n:]
-	return n, nil
-}
 
 func TestReadReply(t *testing.T) {
 	garbage := proxy.UpstreamProtocol
@@ -58,7 +43,7 @@ func TestReadReply(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r, err := readReply(wire.New(&said{text: []byte(test.text)}))
+			r, err := readReply(wire.New(&stage.Peer{Says: []byte(test.text)}))
 			if test.kind != 0 {
 				if f, ok := errors.AsType[*proxy.Failure](err); !ok || f.Kind != test.kind {
 					t.Errorf("err = %v", err)
@@ -74,11 +59,11 @@ func TestReadReply(t *testing.T) {
 
 func TestReadReplyCutOff(t *testing.T) {
 	for _, text := range []string{"", "250", "250-a\r\n", "250-a\r\n250 b"} {
-		if r, err := readReply(wire.New(&said{text: []byte(text)})); !errors.Is(err, net.ErrClosed) {
+		if r, err := readReply(wire.New(&stage.Peer{Says: []byte(text)})); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("%q: %+v, %v", text, r, err)
 		}
 	}
-	long := wire.New(&said{text: bytes.Repeat([]byte("250 x"), maxUpstreamLine)})
+	long := wire.New(&stage.Peer{Says: bytes.Repeat([]byte("250 x"), maxUpstreamLine)})
 	if _, err := readReply(long); err == nil {
 		t.Error("a reply without end is taken")
 	}
@@ -89,7 +74,7 @@ func FuzzReadReply(f *testing.F) {
 	f.Add([]byte("250-a\r\n250 b\r\n"))
 	f.Add([]byte("550-5.7.1 \x00\xff\r\r\n550\r\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		r, err := readReply(wire.New(&said{text: bytes.Clone(text)}))
+		r, err := readReply(wire.New(&stage.Peer{Says: bytes.Clone(text)}))
 		if err != nil {
 			return
 		}
@@ -104,6 +89,43 @@ func FuzzReadReply(f *testing.F) {
 			if last := i == len(r.lines)-1; last == (len(line) > 3 && line[3] == '-') {
 				t.Errorf("%q ends at %q", text, r.lines)
 			}
+		}
+	})
+}
+
+// accepted is an upstream that greets, offers XOAUTH2, asks for the token and
+// takes it.
+var accepted = regexp.MustCompile(`(?is)^220.*\n2\d\d[ -]AUTH.*XOAUTH2.*\n334.*\n235`)
+
+// Whatever an upstream says, there is no login unless it has accepted the
+// token, and the token goes to one that has asked for it and to no log.
+func FuzzUpstream(f *testing.F) {
+	token := wire.NewSecret(strings.Repeat("ey7-Token", 20))
+	blob, err := sasl.XOAUTH2(stage.Mailbox, token)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, said := range stage.SaidInStories(f, "U") {
+		f.Add(said)
+	}
+	f.Add([]byte("220\n250-x\n250 AUTH XOAUTH2\n334 \n535 " + blob.Reveal() + "\n"))
+	f.Fuzz(func(t *testing.T, says []byte) {
+		peer := &stage.Peer{Says: bytes.Clone(says)}
+		up := wire.New(peer)
+		d := Protocol{}.NewDialogue(&proxy.Session{HostName: stage.HostName})
+		err := d.Prepare(up, nil)
+		if err == nil {
+			err = d.LogIn(up, stage.Mailbox, token)
+		}
+		if err == nil && !accepted.Match(says) {
+			t.Errorf("a login after %q", says)
+		}
+		sent := strings.Contains(peer.Hears.String(), blob.Reveal())
+		if sent && !bytes.Contains(says, []byte("\n334")) {
+			t.Errorf("the token is sent after %q", says)
+		}
+		if sent && err != nil && strings.Contains(err.Error(), blob.Reveal()[:30]) {
+			t.Errorf("the token is told: %v", err)
 		}
 	})
 }
@@ -124,7 +146,7 @@ func TestRefusal(t *testing.T) {
 		{"334 more", proxy.UpstreamProtocol, false, ""},
 	}
 	for _, test := range tests {
-		r, err := readReply(wire.New(&said{text: []byte(test.text + "\r\n")}))
+		r, err := readReply(wire.New(&stage.Peer{Says: []byte(test.text + "\r\n")}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ func PlayStories(t *testing.T, protocol proxy.Protocol) {
 }
 
 // read reads a story. The option "after" names one that comes before it.
-func read(t *testing.T, name string) *script.Story {
+func read(t testing.TB, name string) *script.Story {
 	t.Helper()
 	text, err := os.ReadFile(folder + name + ".txt")
 	if err != nil {
