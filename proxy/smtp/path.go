@@ -11,10 +11,11 @@ type path struct {
 }
 
 // parsePath reads "FROM:<address> parameters" and the forms that devices make
-// of it: blanks around the colon, no angle brackets, no domain. The address is
+// of it: blanks before the keyword and around the colon, no angle brackets, no domain. The address is
 // not unquoted and not otherwise interpreted, so nothing in it can turn into a
 // parameter on its way to Exchange.
 func parsePath(argument, keyword string) (p path, ok bool) {
+	argument = strings.TrimLeft(argument, " \t")
 	if len(argument) < len(keyword) || !strings.EqualFold(argument[:len(keyword)], keyword) {
 		return path{}, false
 	}

@@ -15,6 +15,7 @@ func TestParsePath(t *testing.T) {
 		{"from:<a@b.example>", "<a@b.example>"},
 		{"FROM:<>", "<>"},
 		{"FROM: <a@b.example>", "<a@b.example>"},
+		{" \tFROM:<a@b.example>", "<a@b.example>"},
 		{"FROM : <a@b.example>", "<a@b.example>"},
 		{"FROM:\t< a@b.example >\t", "<a@b.example>"},
 		{"FROM:<a@b.example> SIZE=10 BODY=8BITMIME", "<a@b.example> SIZE=10 BODY=8BITMIME"},
