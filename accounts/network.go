@@ -15,10 +15,10 @@ func plainNetwork(network netip.Prefix) netip.Prefix {
 	return network
 }
 
-// client is who counts as one client when the work is shared out: an IPv4
-// address, or an IPv6 /64, since that is what one machine may choose its
-// address from.
-func client(addr netip.Addr) netip.Prefix {
+// ClientOf is who counts as one client where work, or lines of the log, are
+// shared out: an IPv4 address, or an IPv6 /64, since that is what one machine
+// may choose its address from.
+func ClientOf(addr netip.Addr) netip.Prefix {
 	addr = plainAddress(addr)
 	bits := addr.BitLen()
 	if addr.Is6() {

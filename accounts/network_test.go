@@ -15,12 +15,12 @@ func TestClient(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := client(netip.MustParseAddr(test.addr)); got.String() != test.want {
+			if got := ClientOf(netip.MustParseAddr(test.addr)); got.String() != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})
 	}
-	if got := client(netip.Addr{}); got.IsValid() {
+	if got := ClientOf(netip.Addr{}); got.IsValid() {
 		t.Errorf("no address became %s", got)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func clientNumber(i int) netip.Prefix {
-	return client(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+	return ClientOf(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
 }
 
 // waiter is one acquire, running in its own goroutine.

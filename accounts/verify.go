@@ -20,7 +20,7 @@ func (d *Directory) Verify(ctx context.Context, a Attempt) (Grant, error) {
 	if barred == nil && d.remembered.has(d.fingerprint(l, a)) {
 		return l.grant(), nil
 	}
-	release, err := d.slots.acquire(ctx, client(addr))
+	release, err := d.slots.acquire(ctx, ClientOf(addr))
 	if err != nil {
 		return Grant{}, err
 	}

@@ -53,6 +53,8 @@ type Server struct {
 	opening context.Context // ends when no session may begin any more
 	stop    context.CancelFunc
 	census  census
+	legacy  *ledger[netip.Addr, LegacyClient]
+	advised *ledger[advisedKey, advised]
 }
 
 // NewServer returns a Server that listens nowhere yet.
@@ -70,6 +72,8 @@ func NewServer(o Options) *Server {
 		opening:   opening,
 		stop:      stop,
 		census:    newCensus(o.Limits),
+		legacy:    newLedger[netip.Addr, LegacyClient](maxLegacyClients),
+		advised:   newLedger[advisedKey, advised](maxAdvised),
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -22,14 +21,10 @@ const (
 	// into telnet does, but not for ever.
 	commandTimeout = 2 * time.Minute
 	loginTimeout   = 5 * time.Minute
-	tlsTimeout     = 20 * time.Second
 	replyTimeout   = 20 * time.Second
 	// MaxCommands bounds what a client may say before it logs in, or between
 	// two tries: a program that only asks is of no use to anybody.
 	MaxCommands = 100
-	// autoWait is how long a TLSAuto listener waits for a TLS handshake to
-	// begin before it greets in clear.
-	autoWait = 500 * time.Millisecond
 )
 
 // Session is a client's connection and all that belongs to it, from accept to
@@ -83,6 +78,9 @@ func (s *Session) run(ctx context.Context) error {
 	}
 	d := s.Listener.Protocol.NewDialogue(s)
 	d.Greet()
+	if err := s.meet(); err != nil {
+		return s.leave(d, err)
+	}
 	for tries := 1; ; tries++ {
 		s.setPhase("reading the client's commands")
 		credentials, err := d.ReadCredentials()
@@ -108,46 +106,6 @@ func (s *Session) run(ctx context.Context) error {
 	s.Log.Info("logged in", "login", s.login, "account", s.Account)
 	s.setPhase("relaying")
 	return d.Relay(ctx)
-}
-
-// arrive brings the connection to where the greeting is due.
-func (s *Session) arrive() error {
-	s.setPhase("starting TLS with the client")
-	switch s.Listener.TLS {
-	case TLSImplicit:
-		return s.StartTLS()
-	case TLSAuto:
-		first, spoke, err := s.Client.Peek(autoWait)
-		if err != nil {
-			return err
-		}
-		const handshake = 0x16 // RFC 8446 section 5.1: ContentType
-		if spoke && first == handshake {
-			s.Client.Rewind()
-			return s.StartTLS()
-		}
-	}
-	return nil
-}
-
-// StartTLS makes the client's connection one over TLS.
-func (s *Session) StartTLS() error {
-	if err := s.Client.AcceptTLS(s.Listener.Certificate, tlsTimeout); err != nil {
-		return fmt.Errorf("TLS with the client failed: %w", err)
-	}
-	return nil
-}
-
-// CanStartTLS tells whether STARTTLS may be said now.
-func (s *Session) CanStartTLS() bool {
-	_, active := s.Client.TLS()
-	return !active && s.Listener.OffersStartTLS()
-}
-
-// NeedsTLS tells whether credentials have to wait for TLS.
-func (s *Session) NeedsTLS() bool {
-	_, active := s.Client.TLS()
-	return !active && s.Listener.RequireTLS
 }
 
 // leave ends a session that has not logged in: a client that is told to go,

@@ -61,20 +61,18 @@ func (c *Conn) TLS() (state tls.ConnectionState, ok bool) {
 	return t.ConnectionState(), true
 }
 
-// Peek returns the first byte that the peer sends, without taking it, or ok
-// false when none has come within wait.
-func (c *Conn) Peek(wait time.Duration) (first byte, ok bool, err error) {
-	if c.start == c.end {
-		err = c.fill(c.deadline(wait))
+// Look reads ahead until enough says that what has come is enough, for at most
+// wait, and returns it: the next read returns it again. Where the connection
+// ends or the time is over before, what has come is returned with the error,
+// which for the time is os.ErrDeadlineExceeded.
+func (c *Conn) Look(wait time.Duration, enough func(ahead []byte) bool) ([]byte, error) {
+	deadline := c.deadline(wait)
+	for c.start == c.end || !enough(c.buf[c.start:c.end]) {
+		if err := c.fill(deadline); err != nil {
+			return c.buf[c.start:c.end], err
+		}
 	}
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() && !c.interrupted.Load() {
-		return 0, false, nil
-	}
-	if err != nil {
-		return 0, false, err
-	}
-	return c.buf[c.start], true, nil
+	return c.buf[c.start:c.end], nil
 }
 
 // Rewind puts what has been read ahead back below the connection, so that a
@@ -83,6 +81,21 @@ func (c *Conn) Rewind() {
 	ahead := append([]byte(nil), c.buf[c.start:c.end]...)
 	c.forget()
 	c.conn = &prefixed{Conn: c.conn, ahead: ahead}
+}
+
+// HangUp closes the connection of a peer that is understood but not served. A
+// close with input unread is a reset to the peer, which can cost it what it has
+// been told: so what it still sends is dropped first, for at most wait and up
+// to most bytes.
+func (c *Conn) HangUp(wait time.Duration, most int) {
+	c.start, c.end = 0, 0
+	deadline := c.deadline(wait)
+	if half, ok := c.conn.(interface{ CloseWrite() error }); ok && c.Flush() == nil && half.CloseWrite() == nil {
+		for dropped := 0; dropped < most && c.fill(deadline) == nil; c.start, c.end = 0, 0 {
+			dropped += c.end
+		}
+	}
+	_ = c.Close()
 }
 
 // prefixed is a connection with bytes put back before it.

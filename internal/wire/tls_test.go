@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -153,14 +154,14 @@ func TestHandshakeTimeout(t *testing.T) {
 }
 
 // A listener for both finds out whether a client begins with a handshake.
-func TestPeekAndRewind(t *testing.T) {
+func TestLookAndRewind(t *testing.T) {
 	c, peer := connect(t)
 	client := tls.Client(peer, clientTLS(t))
 	shaken := make(chan error)
 	go func() { shaken <- client.Handshake() }()
-	first, spoke, err := c.Peek(patience)
-	if err != nil || !spoke || first != 0x16 {
-		t.Fatalf("Peek = %#x, %v, %v", first, spoke, err)
+	ahead, err := c.Look(patience, something)
+	if err != nil || ahead[0] != 0x16 {
+		t.Fatalf("Look = %x, %v", ahead, err)
 	}
 	c.Rewind()
 	if err := c.AcceptTLS(serverTLS(t), patience); err != nil {
@@ -173,30 +174,74 @@ func TestPeekAndRewind(t *testing.T) {
 	wantLine(t, c, "NOOP")
 }
 
-func TestPeekInClear(t *testing.T) {
+// something is enough for whoever wants to see that the peer speaks.
+func something([]byte) bool { return true }
+
+func TestLookInClear(t *testing.T) {
 	c, peer := connect(t)
-	send(t, peer, "EHLO laptop\r\n")
-	if first, spoke, err := c.Peek(patience); err != nil || !spoke || first != 'E' {
-		t.Fatalf("Peek = %c, %v, %v", first, spoke, err)
+	send(t, peer, "EHLO lap")
+	go func() { _, _ = peer.Write([]byte("top\r\nNOOP\r\n")) }()
+	aLine := func(ahead []byte) bool { return bytes.IndexByte(ahead, '\n') >= 0 }
+	if ahead, err := c.Look(patience, aLine); err != nil || !bytes.HasPrefix(ahead, []byte("EHLO laptop\r\n")) {
+		t.Fatalf("Look = %q, %v", ahead, err)
 	}
+	wantLine(t, c, "EHLO laptop")
+	wantLine(t, c, "NOOP")
+}
+
+func TestLookAtSilence(t *testing.T) {
+	c, peer := connect(t)
+	if ahead, err := c.Look(time.Millisecond, something); !errors.Is(err, os.ErrDeadlineExceeded) || len(ahead) > 0 {
+		t.Fatalf("Look = %q, %v", ahead, err)
+	}
+	send(t, peer, "EHLO laptop\r\n")
 	wantLine(t, c, "EHLO laptop")
 }
 
-func TestPeekAtSilence(t *testing.T) {
-	c, peer := connect(t)
-	if _, spoke, err := c.Peek(time.Millisecond); err != nil || spoke {
-		t.Fatalf("Peek = %v, %v", spoke, err)
-	}
-	send(t, peer, "EHLO laptop\r\n")
-	wantLine(t, c, "EHLO laptop")
-}
-
-func TestPeekInterrupted(t *testing.T) {
+func TestLookInterrupted(t *testing.T) {
 	c, _ := connect(t)
 	c.Interrupt()
-	if _, _, err := c.Peek(patience); !errors.Is(err, ErrInterrupted) {
+	if _, err := c.Look(patience, something); !errors.Is(err, ErrInterrupted) {
 		t.Errorf("err = %v", err)
 	}
+}
+
+// A peer that is hung up on hears what it has been told and then an end, no
+// reset, however much it still sends.
+func TestHangUp(t *testing.T) {
+	c, peer := connect(t)
+	send(t, peer, "GET / HTTP/1.1\r\n\r\n")
+	wantLine(t, c, "GET / HTTP/1.1")
+	c.Printf("421 no")
+	sent := make(chan error)
+	go func() {
+		_, err := peer.Write(bytes.Repeat([]byte("x"), 100<<10))
+		_ = peer.CloseWrite()
+		sent <- err
+	}()
+	c.HangUp(patience, 1<<20)
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	if heard, err := io.ReadAll(peer); err != nil || string(heard) != "421 no\r\n" {
+		t.Errorf("heard %q, %v", heard, err)
+	}
+}
+
+// A peer that goes on and on is cut.
+func TestHangUpEnds(t *testing.T) {
+	c, peer := connect(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if _, err := peer.Write(make([]byte, 4096)); err != nil {
+				return
+			}
+		}
+	}()
+	c.HangUp(patience, 64<<10)
+	<-done
 }
 
 func TestPrefixed(t *testing.T) {
