@@ -70,8 +70,10 @@ type Listener struct {
 	Protocol        string // IMAP, POP3 or SMTP
 	Address         string // host:port; port 0 lets the system choose
 	TLS             string // None, StartTLS, Implicit or Auto
-	CertificateFile string // set unless TLS is None
+	CertificateFile string // empty, unless TLS is None: the program's own authority issues one
 	KeyFile         string
+	Names           []string       // of the certificate that is issued, besides those that the address tells
+	LegacyTLS       bool           // TLS 1.0 and up, for Networks alone
 	Networks        []netip.Prefix // who may connect; empty means everybody
 }
 
@@ -87,6 +89,12 @@ func (l Listener) IsLoopback() bool {
 		return strings.EqualFold(host, "localhost")
 	}
 	return ip.Unmap().IsLoopback()
+}
+
+// IssuesCertificate tells whether the listener has TLS, and its certificate
+// from the program's own authority.
+func (l Listener) IssuesCertificate() bool {
+	return l.TLS != None && l.TLS != "" && l.CertificateFile == ""
 }
 
 // Account is an Exchange mailbox and the local logins that may use it.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -103,10 +104,10 @@ func exists(name string) bool {
 }
 
 // certificate returns the files of a listener's certificate and key after
-// loading them once.
-func (s *section) certificate() (certificateFile, keyFile string) {
+// loading them once. Old clients need a key for RSA.
+func (s *section) certificate(needRSA bool) (certificateFile, keyFile string) {
 	for _, key := range []string{"certificate_file", "key_file"} {
-		s.required(key, "TLS needs both certificate_file and key_file, in PEM")
+		s.required(key, "both certificate_file and key_file, in PEM; or neither, and oauthproxy makes a certificate")
 	}
 	certificateFile, keyFile = s.fileName("certificate_file"), s.fileName("key_file")
 	certificate, ok := s.read("certificate_file", certificateFile)
@@ -114,8 +115,14 @@ func (s *section) certificate() (certificateFile, keyFile string) {
 	if !ok || !okay {
 		return certificateFile, keyFile
 	}
-	if _, err := tls.X509KeyPair(certificate, key); err != nil {
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
 		s.report("certificate_file", "", "the certificate and its key can't be used: %s", strings.TrimPrefix(err.Error(), "tls: "))
+		return certificateFile, keyFile
+	}
+	if _, isRSA := pair.PrivateKey.(*rsa.PrivateKey); needRSA && !isRSA {
+		s.report("certificate_file", "use a certificate for an RSA key, or remove certificate_file and key_file: oauthproxy makes one then",
+			"its key is not for RSA, which legacy_tls needs")
 	}
 	return certificateFile, keyFile
 }

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -11,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -37,6 +40,7 @@ func fixture(t testing.TB) string {
 	}
 	certificate, key := newCertificate(t)
 	_, other := newCertificate(t)
+	rsaCertificate, rsaKey := certify(t, rsaPrivate())
 	for name, content := range map[string]string{
 		"devices.secret": "the client secret\n",
 		"empty.secret":   "\n",
@@ -48,6 +52,8 @@ func fixture(t testing.TB) string {
 		"proxy.key":      key,
 		"other.key":      other,
 		"roots.pem":      certificate,
+		"rsa.pem":        rsaCertificate,
+		"rsa.key":        rsaKey,
 	} {
 		writeFile(t, filepath.Join(folder, name), content)
 	}
@@ -61,6 +67,21 @@ func newCertificate(t testing.TB) (certificate, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return certify(t, private)
+}
+
+// rsaPrivate is one for all tests: to make one takes a while.
+var rsaPrivate = sync.OnceValue(func() *rsa.PrivateKey {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return private
+})
+
+// certify returns a self-signed certificate for the key, and that, in PEM.
+func certify(t testing.TB, private crypto.Signer) (certificate, key string) {
+	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {

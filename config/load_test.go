@@ -111,6 +111,8 @@ listeners:
 - {protocol: pop3, address: '[fd00:10::5]:110', networks: *office}
 - {protocol: imap, address: '[::1]:0', tls: none}
 - {protocol: imap, address: 'localhost:0', tls: implicit, certificate_file: proxy.pem, key_file: proxy.key}
+- {protocol: pop3, address: ':110', tls: starttls, names: [Mail.contoso.com, 192.168.10.5, 'FD00:10::5'], legacy_tls: true, networks: *office}
+- {protocol: imap, address: ':143', tls: auto, certificate_file: rsa.pem, key_file: rsa.key, legacy_tls: true, networks: *office}
 upstream: {cloud: gcc-high, imap: {address: 'imap.example:143', tls: starttls}, ca_file: roots.pem}
 limits: {sessions: 0, sessions_per_address: 1, sessions_per_login: 010, messages_per_minute: 0, recipients_per_day: 0}
 admin: {address: ''}
@@ -130,10 +132,12 @@ log: {level: debug, format: json}
 	check("authority", c.Apps["devices"].Authority, "https://127.0.0.1:8443/11111111-2222-3333-4444-555555555555")
 	check("scopes", c.Accounts[0].Scopes, []string{"https://outlook.office365.us/.default"})
 	check("listeners", c.Listeners, []Listener{
-		{SMTP, ":25", Auto, in("proxy.pem"), in("proxy.key"), prefixes("192.168.10.22/32")},
-		{POP3, "[fd00:10::5]:110", None, "", "", prefixes("192.168.10.22/32")},
-		{IMAP, "[::1]:0", None, "", "", nil},
-		{IMAP, "localhost:0", Implicit, in("proxy.pem"), in("proxy.key"), nil},
+		{SMTP, ":25", Auto, in("proxy.pem"), in("proxy.key"), nil, false, prefixes("192.168.10.22/32")},
+		{POP3, "[fd00:10::5]:110", None, "", "", nil, false, prefixes("192.168.10.22/32")},
+		{IMAP, "[::1]:0", None, "", "", nil, false, nil},
+		{IMAP, "localhost:0", Implicit, in("proxy.pem"), in("proxy.key"), nil, false, nil},
+		{POP3, ":110", StartTLS, "", "", []string{"mail.contoso.com", "192.168.10.5", "fd00:10::5"}, true, prefixes("192.168.10.22/32")},
+		{IMAP, ":143", Auto, in("rsa.pem"), in("rsa.key"), nil, true, prefixes("192.168.10.22/32")},
 	})
 	check("logins", c.Accounts[0].Logins, []Login{
 		{"0123", "$argon2id$good", prefixes("192.168.10.21/32", "fd00:10::/64"), []string{SMTP, IMAP}, true},

@@ -10,17 +10,38 @@ import (
 // else is in that: somebody who can't read the secrets it names can still ask
 // the running service. It is "" when the file doesn't tell.
 func FindStateDirectory(file string) (string, error) {
+	top, err := peek(file)
+	if top == nil {
+		return "", err
+	}
+	return stateDirectory(top), nil
+}
+
+// FindListeners returns the listeners of a configuration whatever else is in
+// that, and its state directory: certificates are none of the secrets. What
+// can't be used of a listener is empty.
+func FindListeners(file string) (all []Listener, state string, err error) {
+	top, err := peek(file)
+	if top == nil {
+		return nil, "", err
+	}
+	return listeners(top), stateDirectory(top), nil
+}
+
+// peek opens a configuration without telling its problems: they are told when
+// it is loaded. It returns nil where the file has no keys at all.
+func peek(file string) (*section, error) {
 	data, folder, err := open(file)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	r := &reader{file: file, folder: folder}
 	root := r.parse(data)
 	if root == nil {
-		return "", nil
+		return nil, nil
 	}
 	top, _ := r.section(root, "", topKeys)
-	return stateDirectory(top), nil
+	return top, nil
 }
 
 // open reads the configuration, and finds the folder it is in.

@@ -27,8 +27,7 @@ var (
 	}
 	listenerKeys = &keys{
 		of:    "a listener",
-		known: []string{"protocol", "address", "tls", "certificate_file", "key_file", "networks"},
-		later: []string{"names", "legacy_tls"},
+		known: []string{"protocol", "address", "tls", "certificate_file", "key_file", "names", "legacy_tls", "networks"},
 	}
 	accountKeys = &keys{
 		of:    "an account",

@@ -41,6 +41,7 @@ func commands() []command {
 		{"accounts", "[--json]", "show how all accounts stand, and what to do", listAccounts},
 		{"store", "rekey [--key-file FILE | --passphrase]", "encrypt what is kept of the sign-ins with a new key", store},
 		{"passwd", "[--generate]", "make a password's hash for the configuration", passwd},
+		{"certificate", "", "print the root of the certificates made for TLS listeners, and where to install it", printRoot},
 		{"version", "", "tell which version this is", version},
 		{"help", "[COMMAND]", "show this, or what a command takes", help},
 	}

@@ -74,7 +74,7 @@ func newService(c *config.Config, log *slog.Logger) (*service, error) {
 		Log: log,
 	})
 	s := &service{signIns: signIns, server: server}
-	if err := s.listen(c); err != nil {
+	if err := s.listen(c, log); err != nil {
 		s.stop()
 		return nil, err
 	}
@@ -92,10 +92,11 @@ func newService(c *config.Config, log *slog.Logger) (*service, error) {
 }
 
 // listen opens the ports.
-func (s *service) listen(c *config.Config) error {
+func (s *service) listen(c *config.Config, log *slog.Logger) error {
 	var problems []error
+	certificates := &certificates{stateDirectory: c.StateDirectory, log: log}
 	for _, l := range c.Listeners {
-		about, err := describe(l)
+		about, err := describe(l, certificates)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -149,7 +150,7 @@ func (s *service) address(protocol string) string {
 }
 
 // describe tells the proxy about a listener.
-func describe(l config.Listener) (*proxy.Listener, error) {
+func describe(l config.Listener, certificates *certificates) (*proxy.Listener, error) {
 	about := &proxy.Listener{
 		Protocol: protocols[l.Protocol],
 		Address:  l.Address,
@@ -162,19 +163,9 @@ func describe(l config.Listener) (*proxy.Listener, error) {
 	if l.TLS == config.None {
 		return about, nil
 	}
-	certificate, err := tls.LoadX509KeyPair(l.CertificateFile, l.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("the certificate of the %s listener %s: %w", l.Protocol, l.Address, err)
-	}
-	about.Certificate = &tls.Config{
-		Certificates: []tls.Certificate{certificate},
-		MinVersion:   tls.VersionTLS12,
-		// A TLS 1.3 ticket that follows the handshake of STARTTLS hangs
-		// libesmtp and imaplib2 (offlineimap), before Postfix and Dovecot
-		// too (measured 2026-11-22).
-		SessionTicketsDisabled: true,
-	}
-	return about, nil
+	var err error
+	about.Certificate, err = certificates.serverTLS(l)
+	return about, err
 }
 
 func localLogins(c *config.Config) []accounts.Account {
