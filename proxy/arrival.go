@@ -153,6 +153,8 @@ func (s *Session) handshakeAdvice(err error) (a advice, ok bool) {
 		return advice{"the client's TLS is too old: " + text, "update the client; or give it a listener of its own with legacy_tls: true and networks"}, true
 	case says("client offered only unsupported versions", "no cipher suite supported by both"):
 		return advice{"the client's TLS is too old even for legacy_tls: " + text, "update the client; or give it a listener with tls: none and networks"}, true
+	case says("unsupported SSLv2 handshake"):
+		return s.misconnected(sslHello), true
 	case says("remote error: tls: bad certificate", "remote error: tls: unknown certificate", "remote error: tls: expired certificate", "remote error: tls: certificate"):
 		return advice{"the client refuses the certificate: " + text,
 			"let the client reach this port by a name that the certificate has; of a certificate made here, install the root, for which run: oauthproxy certificate"}, true

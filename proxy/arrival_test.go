@@ -140,6 +140,21 @@ func TestAdviceIsRare(t *testing.T) {
 	})
 }
 
+// TestSSL2AfterSTARTTLS: the hello may come late.
+func TestSSL2AfterSTARTTLS(t *testing.T) {
+	s := stage.New(t, pop3.Protocol{}, stage.Options{"listener": "starttls"})
+	c := stageClient(t, s)
+	c.hear(t, "+OK ")
+	c.say(t, "STLS\r\n")
+	c.hear(t, "+OK ")
+	c.say(t, helloSSL)
+	_, _ = io.Copy(io.Discard, c.Conn) // until the proxy has understood
+	s.Shutdown(false)
+	if !hasLine(s.Log.String(), []string{"level=WARN", `msg="connection refused"`, "SSL 2.0"}) {
+		t.Error("the log has no such line")
+	}
+}
+
 // TestHandshakeAdvice: a handshake that fails for a reason that somebody can do
 // something about.
 func TestHandshakeAdvice(t *testing.T) {

@@ -82,7 +82,7 @@ func TestAuthority(t *testing.T) {
 	if bytes.Contains(a.RootPEM(), []byte("PRIVATE")) {
 		t.Error("the root's PEM has its key")
 	}
-	err := filepath.WalkDir(state, func(name string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(state, func(name string, _ fs.DirEntry, _ error) error {
 		info, err := os.Stat(name)
 		if err == nil && info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has mode %v", name, info.Mode())
