@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -66,7 +67,17 @@ func (d *bareDialogue) Accept() { d.session.Client.Printf("in") }
 
 func (d *bareDialogue) Refuse(f *proxy.Failure) { d.session.Client.Printf("no: %s", f.Kind) }
 
-func (d *bareDialogue) Relay(ctx context.Context) error { return d.session.Relay(ctx, d.up) }
+func (d *bareDialogue) Relay(ctx context.Context) error {
+	return d.session.Relay(ctx, d.up, bareLastWords)
+}
+
+// bareLastWords knows one goodbye.
+func bareLastWords(lines []string) *proxy.Failure {
+	if n := len(lines); n > 0 && lines[n-1] == "goodbye" {
+		return nil
+	}
+	return proxy.Lose(fmt.Sprintf("after %q", lines))
+}
 
 func (d *bareDialogue) Prepare(*wire.Conn, func() error) error { return errors.ErrUnsupported }
 

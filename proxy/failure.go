@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind says why a client was refused. The list is closed: each protocol has one
@@ -62,9 +63,14 @@ type Failure struct {
 	Text string
 	// Cause goes to the log.
 	Cause error
-	// Generic marks a refusal by Exchange that names no cause
-	// ("535 5.7.3", "NO AUTHENTICATE failed."): a fresh token may help.
+	// Generic marks a refusal by Exchange that a fresh token may help
+	// against: it names no cause ("535 5.7.3", "NO AUTHENTICATE failed."), or
+	// the token's end.
 	Generic bool
+	// RetryAfter is how long Exchange asks to be left alone; 0: it doesn't say.
+	RetryAfter time.Duration
+	// Usual marks what happens in good order, and nobody has to mend.
+	Usual bool
 	// Lost marks an upstream that was there and is gone.
 	Lost bool
 }
@@ -72,6 +78,14 @@ type Failure struct {
 // Fail returns a Failure of the kind, with a cause for the log.
 func Fail(kind Kind, format string, args ...any) *Failure {
 	return &Failure{Kind: kind, Cause: fmt.Errorf(format, args...)}
+}
+
+// Lose returns the Failure of an upstream that has closed the connection of a
+// session; how goes on with the sentence about that.
+func Lose(how string) *Failure {
+	f := Fail(UpstreamUnreachable, "the mail server closed the connection %s", how)
+	f.Lost = true
+	return f
 }
 
 // Error returns kind and cause, for the log.

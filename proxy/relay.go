@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,22 +25,21 @@ const (
 	// relayStall is how long one write may be stuck in a peer that does not
 	// read.
 	relayStall = 10 * time.Minute
-	// relayQuiet is the pause after which a session that is idle may be cut
-	// when the proxy stops.
+	// relayQuiet is the pause after which a session may be cut when the
+	// proxy stops, if the upstream has spoken last and to the end of a line:
+	// a command that waits for its answer, or half a message, isn't cut
+	// before relayDrain.
 	relayQuiet = time.Second
-
-	// A direction that is idle holds a small buffer. It borrows a large one
-	// when the small one has been filled, and gives it back after the first
-	// pause of burstPause: thousands of idle sessions cost little, a large
-	// message moves in large pieces.
-	smallBuffer = 512
-	largeBuffer = 64 << 10
-	burstPause  = 50 * time.Millisecond
+	// maxUnheard is how much the upstream may still say, in bytes, to a
+	// client that has gone.
+	maxUnheard = 1 << 20
 )
 
-var errIdle = fmt.Errorf("nothing was said for %v", relayIdle)
-
-var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+var (
+	errIdle = fmt.Errorf("nothing was said for %v", relayIdle)
+	// errQuiet ends a direction that had to end at its next pause.
+	errQuiet = errors.New("quiet")
+)
 
 // relay copies bytes both ways until both sides have ended. It changes,
 // inserts and keeps nothing.
@@ -49,13 +47,24 @@ type relay struct {
 	client, upstream *wire.Conn
 	lastMoved        atomic.Int64 // Unix nanoseconds
 	halfDone         atomic.Bool  // one direction has ended
+	gone             atomic.Bool  // the client has, and hears nothing any more
+	asked            atomic.Bool  // somebody is in the middle of something: an answer is due, or a line's end
 	up, down         int64
+
+	// Of the upstream's words; valid when both directions have ended.
+	lastWords tail
+	left      bool // the upstream was the first to end
 }
+
+// LastWords reads the lines that the upstream has said last in a session that
+// it was the first to end, the newest at the end; what is in them may be part
+// of a message. It returns why the session ended, or nil for a proper goodbye.
+type LastWords func(lines []string) *Failure
 
 // Relay hands the session over to a byte relay between the client and the
 // upstream, beginning with what either side has been heard saying already. An
 // end of one side is passed on as an end of that direction alone.
-func (s *Session) Relay(ctx context.Context, upstream *wire.Conn) error {
+func (s *Session) Relay(ctx context.Context, upstream *wire.Conn, understand LastWords) error {
 	defer upstream.Abort()
 	stop := context.AfterFunc(ctx, upstream.Abort)
 	defer stop()
@@ -68,55 +77,47 @@ func (s *Session) Relay(ctx context.Context, upstream *wire.Conn) error {
 		return err
 	}
 	r := &relay{client: s.Client, upstream: upstream}
-	r.lastMoved.Store(time.Now().UnixNano())
-	downErr := make(chan error, 1)
-	go func() { downErr <- r.toClient(fromUpstream) }()
+	r.moves()
+	down := make(chan error, 1)
+	go func() { down <- r.toClient(fromUpstream) }()
 	upErr := r.toUpstream(fromClient)
-	err = errors.Join(upErr, <-downErr)
+	downErr := <-down
 	s.up, s.down = r.up, r.down
-	return err
+	if r.left && ctx.Err() == nil {
+		return s.left(r.lastWords.lines(), downErr, understand)
+	}
+	return ended(upErr, downErr)
 }
 
-// toUpstream moves what the client says.
-func (r *relay) toUpstream(ahead []byte) error {
-	err := r.move(r.upstream, r.client, ahead, &r.up)
-	var unwritten *writeError
+// left tells why the upstream has ended the session. Whatever became of the
+// client's words then is a consequence.
+func (s *Session) left(lines []string, broken error, understand LastWords) error {
+	for i, line := range lines {
+		lines[i] = string(wire.Redact([]byte(line), s.token))
+	}
+	f := understand(lines)
+	if f == nil && broken != nil {
+		f = &Failure{Kind: UpstreamUnreachable, Lost: true, Cause: fmt.Errorf("the mail server's connection broke: %w", broken)}
+	}
+	if f == nil {
+		return nil
+	}
+	s.server.upstreams.sessionEnded(s, f)
+	return f
+}
+
+// ended joins the errors of both directions, but for what follows from our own
+// closing.
+func ended(up, down error) error {
 	switch {
-	case err == nil:
-		closeWrite(r.upstream.NetConn())
-	case errors.As(err, &unwritten):
-		// The upstream is gone, but what it has said before it went is
-		// still on its way. The client is heard out meanwhile: closing on
-		// unread input would be a reset, which drops what is under way.
-		r.discard(r.client)
-	default:
-		r.upstream.Abort()
+	case errors.Is(up, errIdle), errors.Is(down, errIdle):
+		return errIdle
+	case up != nil && errors.Is(down, net.ErrClosed):
+		down = nil
+	case down != nil && errors.Is(up, net.ErrClosed):
+		up = nil
 	}
-	r.ended(r.upstream)
-	return named("client to upstream", err)
-}
-
-// toClient moves what the upstream says.
-func (r *relay) toClient(ahead []byte) error {
-	err := r.move(r.client, r.upstream, ahead, &r.down)
-	var unwritten *writeError
-	if errors.As(err, &unwritten) {
-		r.client.Abort()
-		r.upstream.Abort()
-	} else {
-		// Nothing can be said to the client inside a relayed stream, even
-		// when the upstream's end was no proper one: it just ends.
-		closeWrite(r.client.NetConn())
-	}
-	r.ended(r.client)
-	return named("upstream to client", err)
-}
-
-// ended notes that one direction has ended, and wakes the other, whose read
-// of c may have been given an hour.
-func (r *relay) ended(c *wire.Conn) {
-	r.halfDone.Store(true)
-	_ = c.NetConn().SetReadDeadline(time.Now().Add(r.patience()))
+	return errors.Join(named("client to upstream", up), named("upstream to client", down))
 }
 
 func named(direction string, err error) error {
@@ -126,76 +127,84 @@ func named(direction string, err error) error {
 	return fmt.Errorf("relay from %s: %w", direction, err)
 }
 
-// writeError is an error of the side that is written to.
-type writeError struct{ error }
-
-func (e *writeError) Unwrap() error { return e.error }
-
-// move copies until from ends, which is no error.
-func (r *relay) move(toConn, from *wire.Conn, ahead []byte, moved *int64) error {
-	to := toConn.NetConn()
-	if err := r.write(to, ahead, moved); err != nil {
-		return err
+// toUpstream moves what the client says.
+func (r *relay) toUpstream(ahead []byte) error {
+	err := r.move(r.client, r.upstream, ahead, &r.up, r.saidByClient)
+	unwritten := isUnwritten(err)
+	if unwritten {
+		// The upstream is gone, but what it has said before it went is
+		// still on its way. The client is heard out meanwhile: closing on
+		// unread input would be a reset, which drops what is under way.
+		r.discard(r.client, math.MaxInt64)
 	}
-	small := make([]byte, smallBuffer)
-	for {
-		n, err := r.read(from, small)
-		if werr := r.write(to, small[:n], moved); werr != nil {
-			return werr
-		}
-		if err == nil && n == len(small) {
-			err = r.burst(to, from.NetConn(), moved)
-		}
-		if isEnd(err) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	r.end()
+	switch {
+	case errors.Is(err, errIdle):
+		r.upstream.Abort()
+	case !unwritten:
+		// Also behind a client that has died: what it has said counts.
+		r.gone.Store(unlessQuiet(err) != nil)
+		closeWrite(r.upstream.NetConn())
 	}
+	r.wake(r.upstream)
+	return unlessQuiet(err)
 }
 
-// read waits for bytes as long as the session may be idle; a wait that ends
-// what has to end anyway counts as the peer's end.
-func (r *relay) read(from *wire.Conn, p []byte) (int, error) {
-	for {
-		patience := r.patience()
-		if err := from.NetConn().SetReadDeadline(time.Now().Add(patience)); err != nil {
-			return 0, err
-		}
-		if r.patience() < patience {
-			continue // whoever shortened it may have set its deadline before ours
-		}
-		n, err := from.NetConn().Read(p)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, err
-		}
-		if time.Since(time.Unix(0, r.lastMoved.Load())) < r.patience() {
-			continue
-		}
-		if r.stopping() || r.halfDone.Load() {
-			return 0, io.EOF
-		}
-		return 0, errIdle
+// toClient moves what the upstream says.
+func (r *relay) toClient(ahead []byte) error {
+	err := r.move(r.upstream, r.client, ahead, &r.down, r.saidByUpstream)
+	first := r.end()
+	r.wake(r.client)
+	if !isUnwritten(err) {
+		r.left = first && !errors.Is(err, errIdle) && !errors.Is(err, errQuiet)
+		// Nothing can be said to the client inside a relayed stream, even
+		// when the upstream's end was no proper one: it just ends.
+		closeWrite(r.client.NetConn())
+		return unlessQuiet(err)
 	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		// The client has gone, perhaps in the same breath as its last
+		// command: that is still passed on.
+		r.discard(r.upstream, maxUnheard)
+	}
+	r.client.Abort()
+	r.upstream.Abort()
+	return err
 }
 
-// discard reads until the peer ends or the session has been quiet for long.
-func (r *relay) discard(from *wire.Conn) {
-	small := make([]byte, smallBuffer)
-	for {
-		if _, err := r.read(from, small); err != nil {
-			return
-		}
+// end notes that a direction has ended, and tells whether it is the first.
+func (r *relay) end() (first bool) { return !r.halfDone.Swap(true) }
+
+// wake makes the other direction, whose read of c may have been given an hour,
+// look how things stand: when the proxy stops at once, else after a while.
+func (r *relay) wake(c *wire.Conn) {
+	deadline := time.Now()
+	if !r.stopping() {
+		deadline = deadline.Add(r.patience())
 	}
+	_ = c.NetConn().SetReadDeadline(deadline)
+}
+
+func unlessQuiet(err error) error {
+	if errors.Is(err, errQuiet) {
+		return nil
+	}
+	return err
+}
+
+func (r *relay) saidByClient([]byte) { r.asked.Store(true) }
+
+func (r *relay) saidByUpstream(p []byte) {
+	r.asked.Store(p[len(p)-1] != '\n')
+	r.lastWords.keep(p)
 }
 
 // patience is how long the session may be idle as things stand.
 func (r *relay) patience() time.Duration {
 	switch {
-	case r.stopping():
+	case r.gone.Load(), r.stopping() && !r.asked.Load():
 		return relayQuiet
-	case r.halfDone.Load():
+	case r.stopping(), r.halfDone.Load():
 		return relayDrain
 	}
 	return relayIdle
@@ -204,53 +213,9 @@ func (r *relay) patience() time.Duration {
 // stopping tells whether the proxy wants the session to end at its next pause.
 func (r *relay) stopping() bool { return r.client.Interrupted() }
 
-// burst moves what comes without a pause, through a large buffer.
-func (r *relay) burst(to, from net.Conn, moved *int64) error {
-	large := largeBuffers.Get().(*[largeBuffer]byte)
-	defer largeBuffers.Put(large)
-	for {
-		if err := from.SetReadDeadline(time.Now().Add(burstPause)); err != nil {
-			return err
-		}
-		n, err := from.Read(large[:])
-		if werr := r.write(to, large[:n], moved); werr != nil {
-			return werr
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (r *relay) write(to net.Conn, p []byte, moved *int64) error {
-	if len(p) == 0 {
-		return nil
-	}
-	now := time.Now()
-	r.lastMoved.Store(now.UnixNano())
-	if err := to.SetWriteDeadline(now.Add(relayStall)); err != nil {
-		return &writeError{err}
-	}
-	n, err := to.Write(p)
-	*moved += int64(n)
-	if err != nil {
-		return &writeError{err}
-	}
-	return nil
-}
-
 // closeWrite ends our side of a connection and leaves the peer's open.
 func closeWrite(c net.Conn) {
 	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
-}
-
-// isEnd tells whether a read has met the peer's end. Many servers close TCP
-// without TLS's close_notify, which crypto/tls reports as an unexpected EOF.
-func isEnd(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -357,8 +357,8 @@ func TestRelayShutdown(t *testing.T) {
 		}()
 		for range 20 {
 			time.Sleep(900 * time.Millisecond)
-			say(t, r.upstream, "a part of a large message")
-			hear(t, r.client, "a part of a large message")
+			say(t, r.upstream, "a line of a large message\r\n")
+			hear(t, r.client, "a line of a large message\r\n")
 		}
 		ended := make(chan struct{})
 		go func() {
@@ -374,11 +374,58 @@ func TestRelayShutdown(t *testing.T) {
 	})
 }
 
+// A session in which something is due isn't cut at the first pause: not while
+// a command waits for its answer, and not within a line.
+func TestRelayShutdownInTheMiddle(t *testing.T) {
+	tests := []struct {
+		name string
+		due  func(t *testing.T, r *relayed)
+		done func(t *testing.T, r *relayed)
+	}{
+		{"a command", func(t *testing.T, r *relayed) {
+			say(t, r.client, "a5 APPEND Drafts {3+}\r\nabc\r\n")
+			hear(t, r.upstream, "a5 APPEND Drafts {3+}\r\nabc\r\n")
+		}, func(t *testing.T, r *relayed) {
+			say(t, r.upstream, "a5 OK\r\n")
+			hear(t, r.client, "a5 OK\r\n")
+		}},
+		{"half a literal", func(t *testing.T, r *relayed) {
+			say(t, r.upstream, "* 1 FETCH (BODY[] {6}\r\nab")
+			hear(t, r.client, "* 1 FETCH (BODY[] {6}\r\nab")
+		}, func(t *testing.T, r *relayed) {
+			say(t, r.upstream, "cdef)\r\n")
+			hear(t, r.client, "cdef)\r\n")
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := overPipes(t)
+				stopped := make(chan struct{})
+				start := time.Now()
+				go func() {
+					defer close(stopped)
+					r.Shutdown(t.Context())
+				}()
+				test.due(t, r)
+				time.Sleep(8 * time.Second)
+				test.done(t, r)
+				go func() { _, _ = io.Copy(io.Discard, r.upstream) }()
+				hearEnd(t, r.client)
+				<-stopped
+				if took, want := time.Since(start), 9*time.Second; took != want {
+					t.Errorf("stopped after %v, want %v", took, want)
+				}
+			})
+		})
+	}
+}
+
 // A server that closes TCP without a word of TLS has ended all the same.
 func TestRelayEndWithoutCloseNotify(t *testing.T) {
 	r := overTCP(t, true)
-	say(t, r.upstream, "a5 OK\r\n")
-	hear(t, r.client, "a5 OK\r\n")
+	say(t, r.upstream, "\r\ngoodbye\r\n")
+	hear(t, r.client, "\r\ngoodbye\r\n")
 	_ = r.upstream.(*tls.Conn).NetConn().(halfCloser).CloseWrite()
 	hearEnd(t, r.client)
 	_ = r.client.Close()

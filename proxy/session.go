@@ -21,7 +21,11 @@ const (
 	// into telnet does, but not for ever.
 	commandTimeout = 2 * time.Minute
 	loginTimeout   = 5 * time.Minute
-	replyTimeout   = 20 * time.Second
+	// verifyTimeout bounds the wait for the check of a local password where
+	// many come at once. With openTimeout it makes the time that a client
+	// waits for the answer to its credentials.
+	verifyTimeout = 5 * time.Second
+	replyTimeout  = 20 * time.Second
 	// MaxCommands bounds what a client may say before it logs in, or between
 	// two tries: a program that only asks is of no use to anybody.
 	MaxCommands = 100
@@ -47,6 +51,7 @@ type Session struct {
 	address netip.Addr
 	login   string
 	route   Route
+	token   wire.Secret // that the upstream was logged in to with
 	phase   string
 	started time.Time
 	loggedIn,
@@ -159,9 +164,11 @@ func (s *Session) logIn(ctx context.Context, d Dialogue, c Credentials, tries in
 // verify holds promise number one: nothing leaves the machine before the local
 // password is verified, or the address of a device that has none.
 func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
 	grant, err := s.grant(ctx, c)
 	switch {
-	case errors.Is(err, accounts.ErrBusy):
+	case errors.Is(err, accounts.ErrBusy), errors.Is(err, context.DeadlineExceeded):
 		return &Failure{Kind: Busy, Text: "too many logins at once, try again in a moment", Cause: err}
 	case errors.Is(err, accounts.ErrRefused):
 		return &Failure{Kind: BadCredentials, Cause: err}
@@ -222,8 +229,11 @@ func (s *Session) closed(err error) {
 		"duration", time.Since(s.started).Round(time.Millisecond).String(),
 		"up", s.up, "down", s.down,
 	}
+	failure, _ := errors.AsType[*Failure](err)
 	switch {
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, wire.ErrInterrupted):
+	case s.loggedIn && failure != nil && failure.Usual:
+		attrs = append(attrs, "cause", err)
 	case s.loggedIn:
 		s.Log.Warn("session ended early", append(attrs, "while", s.phase, "cause", err)...)
 		return

@@ -4,23 +4,21 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	"oauthproxy/internal/wire"
 )
 
 const (
-	// openTimeout bounds everything between the client's credentials and
-	// our answer: mail programs wait about a minute at the most.
+	// openTimeout bounds everything between the check of the client's
+	// password and our answer: mail programs wait about a minute at the
+	// most, devices half of it.
 	openTimeout = 25 * time.Second
 	dialTimeout = 10 * time.Second
-	// refusalMemory is how long a refusal, or one that silence led to, is
-	// given again without asking, so that forty retrying scanners don't
-	// become forty attempts.
-	refusalMemory = 10 * time.Second
+	// replaceWait is how long a session that has ended with its token waits
+	// for the next one.
+	replaceWait = 3 * time.Second
 )
 
 // Upstreams opens authenticated upstream connections.
@@ -30,15 +28,7 @@ type Upstreams struct {
 	tls  *tls.Config
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	mu       sync.Mutex
-	refusals map[refusalKey]refusal
-}
-
-type refusalKey struct{ account, protocol string }
-
-type refusal struct {
-	failure *Failure
-	until   time.Time
+	refusals refusals
 }
 
 // NewUpstreams returns a ready Upstreams. config holds the roots to trust.
@@ -48,7 +38,7 @@ func NewUpstreams(tokens Tokens, config *tls.Config) *Upstreams {
 	// Resumption saves most of a handshake's work on both sides.
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}
-	return &Upstreams{tokens: tokens, tls: config, dial: dialer.DialContext, refusals: make(map[refusalKey]refusal)}
+	return &Upstreams{tokens: tokens, tls: config, dial: dialer.DialContext}
 }
 
 // open returns an authenticated connection to an account's mailbox. Where
@@ -56,7 +46,7 @@ func NewUpstreams(tokens Tokens, config *tls.Config) *Upstreams {
 // a fresh one, on a new connection: here and nowhere else.
 func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Conn, error) {
 	key := refusalKey{s.Account, s.Protocol()}
-	if f := u.remembered(key); f != nil {
+	if f := u.refusals.again(key); f != nil {
 		return nil, f
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
@@ -66,19 +56,43 @@ func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Con
 		switch noFresh := u.tokens.Refused(ctx, s.Account, token); {
 		case noFresh == nil:
 			s.Log.Info("Exchange refused the access token, trying once with a fresh one", "cause", refusal.Cause)
-			conn, _, err = u.attempt(ctx, s, p)
+			conn, token, err = u.attempt(ctx, s, p)
 		case AsFailure(noFresh).Kind == SignInRequired:
 			refusal.Text = AsFailure(noFresh).Text // both are likely to have one cause
 		}
 	}
 	if err != nil {
-		f := AsFailure(err)
-		if f.Kind == UpstreamRefused || isTimeout(ctx, f) {
-			u.remember(key, f)
-		}
-		return nil, f
+		return nil, u.refused(ctx, key, AsFailure(err))
 	}
+	u.refusals.forget(key)
+	s.token = token
 	return conn, nil
+}
+
+// refused notes why an account can't be let in. That there is no token, or
+// that we stop, is no word of the mail server's.
+func (u *Upstreams) refused(ctx context.Context, key refusalKey, f *Failure) *Failure {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return f
+	case f.Kind == UpstreamRefused, isTimeout(ctx, f):
+		return u.refusals.note(key, f, refusalMemory)
+	case f.Kind == UpstreamUnreachable, f.Kind == UpstreamProtocol:
+		return u.refusals.note(key, f, 0)
+	}
+	return f
+}
+
+// sessionEnded notes why the upstream has ended a session. Where it was for the
+// token's sake the client hears the end when there is another one, if that
+// doesn't take long: it comes back at once.
+func (u *Upstreams) sessionEnded(s *Session, f *Failure) {
+	if f.Generic {
+		ctx, cancel := context.WithTimeout(context.Background(), replaceWait)
+		_ = u.tokens.Refused(ctx, s.Account, s.token)
+		cancel()
+	}
+	u.refusals.note(refusalKey{s.Account, s.Protocol()}, f, 0)
 }
 
 var errNoToken = errors.New("no access token")
@@ -217,28 +231,6 @@ func tlsFailure(host string, err error) *Failure {
 		f.Cause = errors.Join(f.Cause, errors.New("if a proxy inspects TLS in this network, name its root in upstream.ca_file"))
 	}
 	return f
-}
-
-func (u *Upstreams) remembered(key refusalKey) *Failure {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	r, ok := u.refusals[key]
-	if !ok {
-		return nil
-	}
-	if time.Now().After(r.until) {
-		delete(u.refusals, key)
-		return nil
-	}
-	again := *r.failure
-	again.Cause = fmt.Errorf("not asked again within %v: %w", refusalMemory, r.failure.Cause)
-	return &again
-}
-
-func (u *Upstreams) remember(key refusalKey, f *Failure) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.refusals[key] = refusal{failure: f, until: time.Now().Add(refusalMemory)}
 }
 
 // keepAlive notices a peer that has vanished without a word, behind a NAT that

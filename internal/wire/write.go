@@ -39,11 +39,15 @@ func (c *Conn) Hide(s Secret) { c.told = append(c.told, s) }
 func (c *Conn) Unhide() { c.told = nil }
 
 // hide returns line without what it repeats of the secrets told.
-func (c *Conn) hide(line []byte) []byte {
+func (c *Conn) hide(line []byte) []byte { return Redact(line, c.told...) }
+
+// Redact cuts line where it repeats a piece of one of the secrets: the rest
+// reads ***.
+func Redact(line []byte, secrets ...Secret) []byte {
 	const piece = 16
 	from := len(line)
-	for _, told := range c.told {
-		secret := told.Reveal()
+	for _, s := range secrets {
+		secret := s.Reveal()
 		for i := 0; i+piece <= len(secret); i += piece / 2 {
 			at := bytes.Index(line[:from], []byte(secret[i:i+piece]))
 			if at < 0 {

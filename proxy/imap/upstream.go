@@ -2,7 +2,6 @@ package imap
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 
 	"oauthproxy/internal/sasl"
@@ -36,7 +35,9 @@ func (d *dialogue) Prepare(up *wire.Conn, startTLS func() error) error {
 	switch {
 	case greeting.tag == "*" && greeting.name == "OK":
 	case greeting.tag == "*" && greeting.name == "BYE":
-		return refusal(greeting)
+		f := refusal(greeting)
+		f.Kind, f.Text = proxy.UpstreamUnreachable, "" // nobody's in particular
+		return f
 	default:
 		return nonsense("greeting", greeting)
 	}
@@ -96,7 +97,8 @@ func (d *dialogue) LogIn(up *wire.Conn, user string, token wire.Secret) error {
 // probe asks for capabilities and for the root of the folders, in one write.
 // Exchange may accept a login to a mailbox that it then doesn't open ("User is
 // authenticated but not connected", reported since 2021): such a login is
-// refused here, where a reason can still be given. Any other answer is of no
+// refused here, where a reason can still be given. So is one for which Exchange
+// asks for a pause, or whose token it has given up. Any other answer is of no
 // account.
 func (d *dialogue) probe(up *wire.Conn) error {
 	up.Printf("P2 CAPABILITY")
@@ -110,7 +112,7 @@ func (d *dialogue) probe(up *wire.Conn) error {
 		case r.tag == "+":
 			// The answers would come when the client is heard already.
 			return nonsense("continuation request", r)
-		case isNotConnected(r):
+		case isNotConnected(r), isExpired(r):
 			return refusal(r)
 		}
 	}
@@ -149,15 +151,19 @@ func read(up *wire.Conn) (response, error) {
 		return response{}, err
 	}
 	up.TraceHeard(string(line))
+	return parseResponse(line), nil
+}
+
+func parseResponse(line []byte) response {
 	r := response{line: bytes.Clone(line)}
 	rest := ""
 	r.tag, rest, _ = strings.Cut(string(line), " ")
 	if r.tag == "+" {
-		return r, nil // RFC 9051 asks for a blank behind it, not all send one
+		return r // RFC 9051 asks for a blank behind it, not all send one
 	}
 	r.name, r.text, _ = strings.Cut(rest, " ")
 	r.name = strings.ToUpper(r.name)
-	return r, nil
+	return r
 }
 
 // passedOn returns the capabilities that concern a client that is logged in.
@@ -179,29 +185,6 @@ func isAlert(r response) bool {
 		return strings.HasPrefix(strings.ToUpper(r.text), "[ALERT]")
 	}
 	return false
-}
-
-func isNotConnected(r response) bool {
-	return strings.Contains(strings.ToLower(r.text), "authenticated but not connected")
-}
-
-// refusal turns Exchange's no into a Failure: the sentence for a person says
-// what is most likely wrong, Exchange's own goes to the log.
-func refusal(r response) *proxy.Failure {
-	f := proxy.Fail(proxy.UpstreamRefused, "Exchange said: %s", proxy.Sanitize(r.line))
-	switch {
-	case isNotConnected(r):
-		f.Text = "Exchange does not open this mailbox for IMAP: the administrator has to allow IMAP and access to it"
-		f.Cause = fmt.Errorf("%w (is IMAP switched on for the mailbox, is its primary address configured, does the application have FullAccess?)", f.Cause)
-	case r.name == "NO" && strings.HasPrefix(strings.ToUpper(r.text), "[UNAVAILABLE]"):
-		// RFC 5530 section 3: the server's trouble, not the token's.
-		f.Text = "the mail server is busy, try again later"
-	case r.name == "NO":
-		f.Generic = true
-	case r.name == "BYE":
-		f.Kind = proxy.UpstreamUnreachable
-	}
-	return f
 }
 
 func nonsense(what string, r response) *proxy.Failure {

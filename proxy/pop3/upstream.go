@@ -2,6 +2,7 @@ package pop3
 
 import (
 	"bytes"
+	"strings"
 
 	"oauthproxy/internal/sasl"
 	"oauthproxy/internal/wire"
@@ -71,7 +72,7 @@ func (d *dialogue) LogIn(up *wire.Conn, user string, token wire.Secret) error {
 	}
 	f := refusal("reply to AUTH", reply, proxy.UpstreamRefused)
 	// RFC 3206: a [SYS/...] refusal is the server's trouble, not the token's.
-	f.Generic = f.Kind == proxy.UpstreamRefused && !bytes.Contains(reply, []byte("Protocol error")) && !bytes.Contains(reply, []byte("[SYS/"))
+	f.Generic = f.Kind == proxy.UpstreamRefused && f.RetryAfter == 0 && !bytes.Contains(reply, []byte("Protocol error")) && !bytes.Contains(reply, []byte("[SYS/"))
 	return f
 }
 
@@ -94,5 +95,25 @@ func refusal(what string, line []byte, kind proxy.Kind) *proxy.Failure {
 	if !bytes.HasPrefix(line, []byte("-ERR")) {
 		return proxy.Fail(proxy.UpstreamProtocol, "unexpected %s: %s", what, proxy.Sanitize(line))
 	}
-	return proxy.Fail(kind, "Exchange said: %s", proxy.Sanitize(line))
+	f := proxy.Fail(kind, "Exchange said: %s", proxy.Sanitize(line))
+	f.RetryAfter = proxy.Backoff(string(line))
+	return f
+}
+
+// lastWords reads what Exchange has said last in a session that it has ended:
+// a refusal tells why. After QUIT, which this can't see, a yes is usual.
+func lastWords(lines []string) *proxy.Failure {
+	if len(lines) == 0 {
+		return proxy.Lose("in the middle of a line, or without a word")
+	}
+	last := lines[len(lines)-1]
+	switch {
+	case strings.HasPrefix(last, "-ERR"):
+		f := refusal("", []byte(last), proxy.UpstreamUnreachable)
+		f.Lost = true
+		return f
+	case isPositive([]byte(last)):
+		return nil
+	}
+	return proxy.Lose("without saying why")
 }
