@@ -47,4 +47,18 @@ type Account struct {
 	// Text says in plain words what is wrong, Next what to do.
 	Text string `json:"text,omitempty"`
 	Next string `json:"next,omitempty"`
+	// Refusals tell what has last gone wrong with the mail servers.
+	Refusals []Refusal `json:"refusals,omitempty"`
+}
+
+// Refusal is a login that a mail server has refused, or a session that it has
+// ended, after which none has succeeded.
+type Refusal struct {
+	Protocol string    `json:"protocol"`
+	At       time.Time `json:"at"`
+	// Until is when the mail server is asked again; until then clients get
+	// the same answer.
+	Until time.Time `json:"until,omitzero"`
+	// Text says in plain words what it was, and what to do.
+	Text string `json:"text"`
 }

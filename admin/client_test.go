@@ -71,7 +71,7 @@ func TestSignInByCode(t *testing.T) {
 	}}
 	p := &person{}
 	got, err := dial(t, serve(t, f)).SignIn(t.Context(), "alice@contoso.com", p)
-	if want := (Account{Account: "alice@contoso.com", State: "ready"}); err != nil || got != want || p.code != code {
+	if want := (Account{Account: "alice@contoso.com", State: "ready"}); err != nil || !reflect.DeepEqual(got, want) || p.code != code {
 		t.Errorf("got %+v, %v, shown %+v", got, err, p.code)
 	}
 }

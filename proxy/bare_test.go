@@ -72,8 +72,8 @@ func (d *bareDialogue) Relay(ctx context.Context) error {
 }
 
 // bareLastWords knows one goodbye.
-func bareLastWords(lines []string) *proxy.Failure {
-	if n := len(lines); n > 0 && lines[n-1] == "goodbye" {
+func bareLastWords(lines []string, left bool) *proxy.Failure {
+	if n := len(lines); !left || n > 0 && lines[n-1] == "goodbye" {
 		return nil
 	}
 	return proxy.Lose(fmt.Sprintf("after %q", lines))

@@ -27,6 +27,7 @@ type Refusal struct {
 	Protocol string
 	At       time.Time
 	// Until is when it is asked again; logins before get the same answer.
+	// Zero: there is no pause.
 	Until time.Time
 	// Text says what it was and what to do, in plain words.
 	Text string
@@ -101,9 +102,14 @@ func (r *refusals) of(account string) []Refusal {
 	defer r.mu.Unlock()
 	var all []Refusal
 	for key, last := range r.last {
-		if key.account == account {
-			all = append(all, Refusal{Protocol: key.protocol, At: last.at, Until: last.until, Text: last.failure.Error()})
+		if key.account != account {
+			continue
 		}
+		refusal := Refusal{Protocol: key.protocol, At: last.at, Text: last.failure.Error()}
+		if last.until.After(last.at) {
+			refusal.Until = last.until
+		}
+		all = append(all, refusal)
 	}
 	slices.SortFunc(all, func(a, b Refusal) int { return cmp.Compare(a.Protocol, b.Protocol) })
 	return all

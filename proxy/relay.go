@@ -51,15 +51,20 @@ type relay struct {
 	asked            atomic.Bool  // somebody is in the middle of something: an answer is due, or a line's end
 	up, down         int64
 
-	// Of the upstream's words; valid when both directions have ended.
+	// lastWords are the upstream's; explain makes of them why it has ended
+	// the session, if it was the upstream who did. These are valid when both
+	// directions have ended.
 	lastWords tail
+	explain   func(left bool, broken error) *Failure
 	left      bool // the upstream was the first to end
+	why       *Failure
 }
 
-// LastWords reads the lines that the upstream has said last in a session that
-// it was the first to end, the newest at the end; what is in them may be part
-// of a message. It returns why the session ended, or nil for a proper goodbye.
-type LastWords func(lines []string) *Failure
+// LastWords reads the lines that the upstream has said last in a session, the
+// newest at the end; what is in them may be part of a message. It returns why
+// the upstream has ended the session, or nil where that was in good order, or
+// the client's doing: left tells that the upstream was the first to go.
+type LastWords func(lines []string, left bool) *Failure
 
 // Relay hands the session over to a byte relay between the client and the
 // upstream, beginning with what either side has been heard saying already. An
@@ -77,32 +82,43 @@ func (s *Session) Relay(ctx context.Context, upstream *wire.Conn, understand Las
 		return err
 	}
 	r := &relay{client: s.Client, upstream: upstream}
+	r.explain = func(left bool, broken error) *Failure {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return s.explain(understand(s.redacted(r.lastWords.lines()), left), left, broken)
+	}
 	r.moves()
 	down := make(chan error, 1)
 	go func() { down <- r.toClient(fromUpstream) }()
 	upErr := r.toUpstream(fromClient)
 	downErr := <-down
 	s.up, s.down = r.up, r.down
-	if r.left && ctx.Err() == nil {
-		return s.left(r.lastWords.lines(), downErr, understand)
+	switch {
+	case r.why != nil:
+		return r.why
+	case r.left:
+		return nil // what became of the client's words then is a consequence
 	}
 	return ended(upErr, downErr)
 }
 
-// left tells why the upstream has ended the session. Whatever became of the
-// client's words then is a consequence.
-func (s *Session) left(lines []string, broken error, understand LastWords) error {
+// redacted takes the access token out of what the upstream has said.
+func (s *Session) redacted(lines []string) []string {
 	for i, line := range lines {
 		lines[i] = string(wire.Redact([]byte(line), s.token))
 	}
-	f := understand(lines)
-	if f == nil && broken != nil {
+	return lines
+}
+
+// explain completes and notes why the upstream has ended the session.
+func (s *Session) explain(f *Failure, left bool, broken error) *Failure {
+	if f == nil && left && broken != nil {
 		f = &Failure{Kind: UpstreamUnreachable, Lost: true, Cause: fmt.Errorf("the mail server's connection broke: %w", broken)}
 	}
-	if f == nil {
-		return nil
+	if f != nil {
+		s.server.upstreams.sessionEnded(s, f)
 	}
-	s.server.upstreams.sessionEnded(s, f)
 	return f
 }
 
@@ -154,9 +170,13 @@ func (r *relay) toUpstream(ahead []byte) error {
 func (r *relay) toClient(ahead []byte) error {
 	err := r.move(r.upstream, r.client, ahead, &r.down, r.saidByUpstream)
 	first := r.end()
+	if !errors.Is(err, errIdle) && !errors.Is(err, errQuiet) {
+		// Before the client hears the end: it may come back at once.
+		r.left = first && !isUnwritten(err)
+		r.why = r.explain(r.left, err)
+	}
 	r.wake(r.client)
 	if !isUnwritten(err) {
-		r.left = first && !errors.Is(err, errIdle) && !errors.Is(err, errQuiet)
 		// Nothing can be said to the client inside a relayed stream, even
 		// when the upstream's end was no proper one: it just ends.
 		closeWrite(r.client.NetConn())

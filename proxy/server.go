@@ -185,6 +185,10 @@ func (s *Server) untilStop(ctx context.Context) (context.Context, context.Cancel
 	return ctx, func() { release(); cancel() }
 }
 
+// Refusals returns what has last gone wrong between an account and its mail
+// servers, by protocol, as far as no login has succeeded since.
+func (s *Server) Refusals(account string) []Refusal { return s.upstreams.refusals.of(account) }
+
 func (s *Server) stopping() bool { return s.census.stopped() }
 
 func (s *Server) admit(session *Session) *Failure {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"oauthproxy/admin"
 )
@@ -52,7 +53,20 @@ func accountTable(all []admin.Account) string {
 			clock(a.TokenExpires), clock(a.RefreshedAt), clock(a.CredentialExpires), a.State, advice(a))
 	}
 	_ = t.Flush() // to memory
+	for _, a := range all {
+		for _, r := range a.Refusals {
+			fmt.Fprintf(&b, "%s, %s, %s: %s%s\n", a.Account, r.Protocol, clock(r.At), r.Text, pause(r))
+		}
+	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// pause says until when the mail server isn't asked again.
+func pause(r admin.Refusal) string {
+	if !r.Until.After(time.Now()) {
+		return ""
+	}
+	return "; not asked again until " + clock(r.Until)
 }
 
 // advice is what is wrong and what to do about it.

@@ -73,6 +73,7 @@ func newService(c *config.Config, log *slog.Logger) (*service, error) {
 		},
 		Log: log,
 	})
+	signIns.refusals = server.Refusals
 	s := &service{signIns: signIns, server: server}
 	if err := s.listen(c, log); err != nil {
 		s.stop()

@@ -10,6 +10,7 @@ import (
 
 	"oauthproxy/admin"
 	"oauthproxy/config"
+	"oauthproxy/proxy"
 	"oauthproxy/tokens"
 )
 
@@ -20,6 +21,8 @@ type signIns struct {
 	broker  *tokens.Broker
 	store   *tokens.Store     // nil where nobody has to sign in
 	persons map[string]string // who has to sign in, by account
+	// refusals tells what the mail servers have refused; nil where no proxy runs.
+	refusals func(account string) []proxy.Refusal
 }
 
 // openSignIns opens the store. The error is tokens.ErrLocked while another
@@ -144,6 +147,7 @@ func (s *signIns) closeStore() {
 
 func (s *signIns) describe(status tokens.Status) admin.Account {
 	return admin.Account{
+		Refusals:          s.refusalsOf(status.Account),
 		Account:           status.Account,
 		Flow:              string(status.Flow),
 		Person:            s.persons[status.Account],
@@ -156,4 +160,15 @@ func (s *signIns) describe(status tokens.Status) admin.Account {
 		Text:              status.Text,
 		Next:              status.Next,
 	}
+}
+
+func (s *signIns) refusalsOf(account string) []admin.Refusal {
+	if s.refusals == nil {
+		return nil
+	}
+	var all []admin.Refusal
+	for _, r := range s.refusals(account) {
+		all = append(all, admin.Refusal{Protocol: r.Protocol, At: r.At, Until: r.Until, Text: r.Text})
+	}
+	return all
 }

@@ -17,6 +17,13 @@ const (
 	imapExpired      = "* BYE Session invalidated - AccessTokenExpired"
 	imapTooMany      = "* BYE Connection closed. 14"
 	imapThrottled    = "BAD Request is throttled. Suggested Backoff Time: 1000 milliseconds"
+	imapThrottledLog = "NO Request is throttled. Suggested Backoff Time: 92415 milliseconds"
+	imapThrottledAll = "BAD Request is throttled. Suggested Backoff Time: 60000 milliseconds"
+	imapExpiredTag   = "BAD Session invalidated - AccessTokenExpired"
+	imapInvalid      = "* BYE Session invalidated - Invalid"
+	imapUnavailable  = "BAD Server Unavailable. 15"
+	imapClosed       = "* BYE Connection closed."
+	imapIdleTooLong  = "* BYE Connection is closed. 13"
 	imapBadCommand   = "BAD Command Error. 12"
 	imapBadArgument  = "BAD Command Argument Error. 11"
 	imapBadState     = "BAD Command received in Invalid state."
@@ -135,6 +142,11 @@ func (d *imapDialogue) xoauth2(tag, response string) {
 		d.refuse(tag)
 	case l.behaviour == refuseNotConnected:
 		d.bad(tag, "NO "+imapNotConnected)
+	case l.behaviour == throttleLogin:
+		d.bad(tag, imapThrottledLog)
+	case l.behaviour == closeAtLogin:
+		d.writeLine(imapTooMany)
+		d.closing = true
 	case l.behaviour == notConnected:
 		d.writeLine("%s OK AUTHENTICATE completed.", tag)
 		d.serveNotConnected()

@@ -151,8 +151,18 @@ func (c *imapConn) intercept(line string) (answered bool, err error) {
 	switch b := c.login.behaviour; {
 	case b == garble:
 		return true, c.say(garbageLine)
-	case b == dropLater && isSelect:
+	case b == dropFirst, b == dropLater && isSelect:
 		return true, io.EOF
+	case b == throttleAll && verb != "LOGOUT":
+		return true, c.say(tag + " " + imapThrottledAll)
+	case b == expireInCommand && isSelect:
+		return true, c.sayLast(tag + " " + imapExpiredTag)
+	case b == revoke && isSelect:
+		return true, c.sayLast(imapInvalid)
+	case b == fail && isSelect:
+		return true, c.sayLast(tag+" "+imapUnavailable, imapClosed)
+	case b == idleOut && verb == "IDLE":
+		return true, c.sayLast("+ IDLE accepted, awaiting DONE command.", imapIdleTooLong)
 	case b == throttle && isSelect && !c.throttled:
 		c.throttled = true
 		return true, c.say(tag + " " + imapThrottled)
@@ -177,6 +187,15 @@ func (c *imapConn) intercept(line string) (answered bool, err error) {
 		return true, c.say(tag + " " + imapBadCommand)
 	}
 	return false, nil
+}
+
+// sayLast sends lines of our own and ends the session.
+func (c *imapConn) sayLast(lines ...string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	_ = c.say(lines...)
+	return io.EOF
 }
 
 // say sends lines of our own.

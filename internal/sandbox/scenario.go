@@ -53,6 +53,14 @@ const (
 	crawl                        // each line after the credentials is delayed
 	throttle                     // IMAP: the first SELECT is throttled
 	expireInIdle                 // IMAP: the token runs out when IDLE begins
+	expireInCommand              // IMAP: the token runs out at the first SELECT
+	revoke                       // IMAP: the session is ended at the first SELECT
+	fail                         // IMAP: the first SELECT meets a fault behind the front end
+	idleOut                      // IMAP: IDLE has lasted too long as soon as it begins
+	throttleLogin                // IMAP: in place of a yes to the credentials
+	throttleAll                  // IMAP: accepted, then every command is throttled
+	closeAtLogin                 // IMAP: BYE in place of an answer to the credentials
+	dropFirst                    // IMAP: accepted; the connection ends at the first command
 )
 
 const (
@@ -105,6 +113,22 @@ var scenarios = []Scenario{
 		What: "SMTP answers every message with 451 4.7.0 Temporary server error"},
 	{Name: "throttled", Mark: Reported, imap: throttle, smtpMessage: replyRate,
 		What: "IMAP answers the first SELECT of a session with BAD Request is throttled; SMTP answers every message with 421 4.4.2 and closes"},
+	{Name: "throttled-login", Mark: Inferred, imap: throttleLogin,
+		What: "IMAP answers AUTHENTICATE with NO Request is throttled (known of other commands); POP3 and SMTP work"},
+	{Name: "throttled-always", Mark: Certain, imap: throttleAll,
+		What: "IMAP accepts the token, then answers every command with BAD Request is throttled; POP3 and SMTP work"},
+	{Name: "expired-in-command", Mark: Reported, imap: expireInCommand,
+		What: "IMAP answers the first SELECT with BAD Session invalidated - AccessTokenExpired (NO is reported as well) and closes; POP3 and SMTP work"},
+	{Name: "session-invalid", Mark: Reported, imap: revoke,
+		What: "IMAP answers the first SELECT with BYE Session invalidated - Invalid; POP3 and SMTP work"},
+	{Name: "unavailable", Mark: Certain, imap: fail,
+		What: "IMAP answers the first SELECT with BAD Server Unavailable. 15, then BYE Connection closed.; POP3 and SMTP work"},
+	{Name: "idle-too-long", Mark: Reported, imap: idleOut,
+		What: "an IMAP session ends with BYE Connection is closed. 13 as soon as it goes IDLE; POP3 and SMTP work"},
+	{Name: "closed-at-login", Mark: Inferred, imap: closeAtLogin,
+		What: "IMAP answers the credentials with BYE Connection closed. 14 (known of later commands); POP3 and SMTP work"},
+	{Name: "drop-after-login", Mark: NotExchange, imap: dropFirst,
+		What: "IMAP accepts the token and closes the connection at the first command, without a word; POP3 and SMTP work"},
 	{Name: "unknown-recipient", Mark: NotExchange, smtpRcpt: "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup",
 		What: "as a recipient it is refused with 550 5.1.10 (Exchange says so to other servers, not to a client that submits)"},
 	{Name: "busy-recipient", Mark: NotExchange, smtpRcpt: "451 4.7.500 Server busy. Please try again later from [127.0.0.1]. (S77719)",

@@ -79,6 +79,41 @@ var scenarioTests = map[string]struct{ imap, pop3, smtp string }{
 		S: * 0 EXISTS`, pop3Works, sends(`
 		S: 421 4.4.2 Message submission rate for this client has exceeded the configured limit
 		EOF:`)},
+	"throttled-login": {imapHello + `
+		C: A1 AUTHENTICATE XOAUTH2 {user}
+		S: A1 NO Request is throttled. Suggested Backoff Time: 92415 milliseconds`, pop3Works, sends(accepted)},
+	"throttled-always": {imapAccepted + `
+		C: A2 LIST "" ""
+		S: A2 BAD Request is throttled. Suggested Backoff Time: 60000 milliseconds
+		C: A3 NOOP
+		S: A3 BAD Request is throttled. Suggested Backoff Time: 60000 milliseconds`, pop3Works, sends(accepted)},
+	"expired-in-command": {imapAccepted + `
+		C: A2 NOOP
+		S~ A2 OK .*
+		C: A3 SELECT INBOX
+		S: A3 BAD Session invalidated - AccessTokenExpired
+		EOF:`, pop3Works, sends(accepted)},
+	"session-invalid": {imapAccepted + `
+		C: A2 SELECT INBOX
+		S: * BYE Session invalidated - Invalid
+		EOF:`, pop3Works, sends(accepted)},
+	"unavailable": {imapAccepted + `
+		C: A2 SELECT INBOX
+		S: A2 BAD Server Unavailable. 15
+		S: * BYE Connection closed.
+		EOF:`, pop3Works, sends(accepted)},
+	"idle-too-long": {imapAccepted + `
+		C: A2 IDLE
+		S: + IDLE accepted, awaiting DONE command.
+		S: * BYE Connection is closed. 13
+		EOF:`, pop3Works, sends(accepted)},
+	"closed-at-login": {imapHello + `
+		C: A1 AUTHENTICATE XOAUTH2 {user}
+		S: * BYE Connection closed. 14
+		EOF:`, pop3Works, sends(accepted)},
+	"drop-after-login": {imapAccepted + `
+		C: A2 NOOP
+		EOF:`, pop3Works, sends(accepted)},
 	"unknown-recipient": {imapWorks, pop3Works, smtpAccepted + `
 		C: MAIL FROM:<{address}>
 		S~ 250 .*

@@ -88,14 +88,20 @@ func refusal(r response) *proxy.Failure {
 // lastWords reads what Exchange has said last in a session that it has ended.
 // A BYE tells why; behind LOGOUT's the tagged OK follows. Of a tagged NO or BAD
 // only a sentence that is known tells something, and in our own words alone:
-// what looks like one may be a line of a message.
-func lastWords(lines []string) *proxy.Failure {
+// what looks like one may be a line of a message. A client may be the first to
+// go when it hears BYE.
+func lastWords(lines []string, left bool) *proxy.Failure {
 	last := len(lines) - 1
+	if last >= 0 {
+		if bye, ok := parseBye(lines[last]); ok {
+			return goodbye(bye)
+		}
+	}
+	if !left {
+		return nil
+	}
 	if last < 0 {
 		return proxy.Lose("in the middle of a line, or without a word")
-	}
-	if bye, ok := parseBye(lines[last]); ok {
-		return goodbye(bye)
 	}
 	tagged := parseResponse([]byte(lines[last]))
 	if last > 0 {

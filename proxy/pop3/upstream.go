@@ -102,7 +102,10 @@ func refusal(what string, line []byte, kind proxy.Kind) *proxy.Failure {
 
 // lastWords reads what Exchange has said last in a session that it has ended:
 // a refusal tells why. After QUIT, which this can't see, a yes is usual.
-func lastWords(lines []string) *proxy.Failure {
+func lastWords(lines []string, left bool) *proxy.Failure {
+	if !left {
+		return nil
+	}
 	if len(lines) == 0 {
 		return proxy.Lose("in the middle of a line, or without a word")
 	}
