@@ -12,3 +12,8 @@ func (s *Server) Accept(conn net.Conn, l *Listener) { s.accept(conn, l) }
 func (s *Server) SetDial(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
 	s.upstreams.dial = dial
 }
+
+// Dial connects as to an upstream.
+func (s *Server) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return s.upstreams.dial(ctx, network, address)
+}

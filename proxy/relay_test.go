@@ -220,6 +220,58 @@ func TestRelayClientReset(t *testing.T) {
 	wantLog(t, r, "session ended early")
 }
 
+// dying is the connection of a client that dies: it can't be written to, and
+// behind what the client has said there is a reset.
+type dying struct{ net.Conn }
+
+func (d dying) Read(p []byte) (int, error) {
+	n, err := d.Conn.Read(p)
+	if err == io.EOF {
+		err = syscall.ECONNRESET
+	}
+	return n, err
+}
+
+func (d dying) Write(p []byte) (int, error) {
+	if string(p) == "ready\r\n" || strings.HasPrefix(string(p), "in\r\n") || strings.HasPrefix(string(p), "early") {
+		return d.Conn.Write(p)
+	}
+	return 0, syscall.EPIPE
+}
+
+// A client that dies in the same breath as its last command: an upstream that
+// reads slowly gets all of it, though it talks to a client that is gone.
+func TestRelayLastCommand(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS %v", secure), func(t *testing.T) {
+			client, clientEnd := tcpPair(t)
+			upstream, upstreamEnd := tcpPair(t)
+			r := startRelay(t, client, dying{clientEnd}, upstream, upstreamEnd, secure)
+			want := noise(8 << 20)
+			said := make(chan error, 1)
+			go func() {
+				_, err := client.Write(want)
+				_ = client.CloseWrite()
+				said <- err
+			}()
+			say(t, r.upstream, "* 1 EXISTS\r\n")
+			got := make([]byte, 1000)
+			if _, err := io.ReadFull(r.upstream, got); err != nil {
+				t.Fatal(err)
+			}
+			say(t, r.upstream, "* 2 EXISTS\r\n")
+			rest, err := io.ReadAll(r.upstream)
+			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.Equal(append(got, rest...), want) {
+				t.Errorf("%d of %d bytes, %v", len(got)+len(rest), len(want), err)
+			}
+			_ = upstream.Close()
+			if err := <-said; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // broken is a connection that can't be written to any more.
 type broken struct {
 	net.Conn
