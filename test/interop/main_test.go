@@ -1,8 +1,8 @@
 //go:build linux
 
 // Package interop runs the proxy as a person would, the built program with a
-// configuration file, between real mail clients (curl, Python's libraries) and
-// two mail services: the sandbox, and Dovecot with Postfix, which take nothing
+// configuration file, between real mail clients (curl, Python's libraries,
+// msmtp, mbsync, fetchmail, Mutt) and two mail services: the sandbox, and Dovecot with Postfix, which take nothing
 // but XOAUTH2 and ask the sandbox's Entra ID about each token.
 //
 // What is not installed is skipped. With OAUTHPROXY_INTEROP=required in the

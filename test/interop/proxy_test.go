@@ -19,11 +19,13 @@ const (
 	none     = "none"
 	startTLS = "starttls"
 	implicit = "implicit"
+	auto     = "auto" // of a listener alone
 )
 
 var (
 	protocols = []string{"imap", "pop3", "smtp"}
 	tlsModes  = []string{none, startTLS, implicit}
+	listeners = []string{none, startTLS, implicit, auto}
 )
 
 const (
@@ -40,10 +42,17 @@ type site struct {
 	addresses map[string]string // by protocol and way to TLS
 }
 
-// onEach runs the test on each of the services, with a proxy of its own.
+// onEach runs the test on each of the services, with a proxy of its own, side
+// by side.
 func onEach(t *testing.T, test func(*testing.T, *site)) {
-	t.Run("sandbox", func(t *testing.T) { test(t, newSite(t, newStandIn(t))) })
-	t.Run("dovecot and postfix", func(t *testing.T) { test(t, newSite(t, newRealService(t))) })
+	t.Run("sandbox", func(t *testing.T) {
+		t.Parallel()
+		test(t, newSite(t, newStandIn(t)))
+	})
+	t.Run("dovecot and postfix", func(t *testing.T) {
+		t.Parallel()
+		test(t, newSite(t, newRealService(t)))
+	})
 }
 
 // newSite starts a proxy. At the end of the test it has to stop well, without
@@ -69,7 +78,7 @@ func newSite(t *testing.T, service service) *site {
 	})
 	err = p.await("all ports are open", func(log []string) bool {
 		s.addresses = listening(log)
-		return len(s.addresses) == len(protocols)*len(tlsModes)
+		return len(s.addresses) == len(protocols)*len(listeners)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +100,12 @@ func listening(log []string) map[string]string {
 
 // address is where the proxy listens.
 func (s *site) address(protocol, mode string) string { return s.addresses[protocol+" "+mode] }
+
+// port is the port's number, for programs that want it apart.
+func (s *site) port(protocol, mode string) string {
+	_, port, _ := strings.Cut(s.address(protocol, mode), ":")
+	return port
+}
 
 // checkLog looks for secrets in the log, and shows it if the test has failed.
 func (s *site) checkLog(t *testing.T) {
@@ -129,8 +144,8 @@ func writeConfiguration(t *testing.T, path string, service service) {
 		hosts[protocol] = service.host(protocol)
 	}
 	err := fill("oauthproxy.yaml", path, 0o600, map[string]any{
-		"Entra": entra, "Hosts": hosts, "TLSModes": tlsModes, "Shared": &shared,
-		"Mailboxes": service.mailboxes(), "OddUser": oddUser, "DeviceAddress": deviceAddress,
+		"Entra": entra, "Hosts": hosts, "TLSModes": listeners, "Shared": &shared,
+		"Mailboxes": service.mailboxes(), "OddUser": oddUser, "OddLogins": oddLogins, "DeviceAddress": deviceAddress,
 	})
 	if err != nil {
 		t.Fatal(err)
