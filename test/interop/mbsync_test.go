@@ -24,7 +24,8 @@ func (s *site) configureMbsync(p program, at port, user, password, pattern strin
 	}
 	tls := map[string]string{none: "None", startTLS: "STARTTLS", implicit: "IMAPS"}[at.tls]
 	const special = `"\`
-	return p.configure("mbsyncrc", fmt.Sprintf(`
+	return p.configure("mbsyncrc", fmt.Sprintf(`FSync no
+
 IMAPStore far
 Host localhost
 Port %s

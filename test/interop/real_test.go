@@ -32,51 +32,65 @@ const (
 // Entra ID that they ask.
 type realServers struct {
 	dir              string
+	passwords        bool // they take those too
 	ports            map[string]int
 	entraID          *sandbox.Sandbox
 	dovecot, postfix *process
 	used             atomic.Int32 // mailboxes
 }
 
-// running are the servers, once a test has asked for them.
-var running struct {
+// runningServers are the servers, once a test has asked for them.
+type runningServers struct {
 	sync.Once
 	*realServers
 	err error
 }
 
+// running are those of all tests but one, which needs servers that take
+// directPassword too.
+var running, runningWithPasswords runningServers
+
+// directPassword is everybody's where there are passwords at all.
+const directPassword = "no-secret"
+
 // newRealService returns the servers with three mailboxes for the test.
 func newRealService(t *testing.T) realService {
+	t.Helper()
+	return startedServers(t, &running, false).newService("imaps", "pop3s", "submission")
+}
+
+// startedServers returns the servers, which it starts if nobody has.
+func startedServers(t *testing.T, r *runningServers, passwords bool) *realServers {
 	t.Helper()
 	needs(t, "dovecot", "postfix", "postconf")
 	if os.Getuid() != 0 {
 		lacks(t, "Dovecot and Postfix have to be started by root")
 	}
 	needShared(t)
-	running.Do(func() { running.realServers, running.err = startRealServers() })
-	if running.err != nil {
-		t.Fatal(running.err)
+	r.Do(func() { r.realServers, r.err = startRealServers(passwords) })
+	if r.err != nil {
+		t.Fatal(r.err)
 	}
-	return running.newService("imaps", "pop3s", "submission")
+	return r.realServers
 }
 
 // startRealServers starts them on ports that were free a moment ago: where one
 // is taken meanwhile, others are tried.
-func startRealServers() (r *realServers, err error) {
+func startRealServers(passwords bool) (r *realServers, err error) {
 	for range 3 {
-		if r, err = tryRealServers(); err == nil {
+		if r, err = tryRealServers(passwords); err == nil {
 			return r, nil
 		}
 	}
 	return nil, err
 }
 
-func tryRealServers() (*realServers, error) {
+func tryRealServers(passwords bool) (*realServers, error) {
 	dir, err := os.MkdirTemp(shared.folder, "")
 	if err != nil {
 		return nil, err
 	}
-	r := &realServers{dir: dir}
+	r := &realServers{dir: dir, passwords: passwords}
 	if r.entraID, err = sandbox.Start(sandbox.Options{}); err != nil {
 		return nil, err
 	}
@@ -102,7 +116,7 @@ func (r *realServers) configure() (err error) {
 		err := fill(name, r.file(name), 0o644, map[string]any{
 			"Dir": r.dir, "Mail": r.mail(), "UID": mailUID, "Ports": r.ports,
 			"CertificateFile": shared.CertificateFile, "KeyFile": shared.KeyFile,
-			"Introspection": r.entraID.Introspection(),
+			"Introspection": r.entraID.Introspection(), "Passwords": r.passwords, "DirectPassword": directPassword,
 		})
 		if err != nil {
 			return err
@@ -194,10 +208,13 @@ lines:
 // stopRealServers stops them, if they run. They end by the signal, or on
 // their own account: either is well.
 func stopRealServers() error {
-	if running.realServers == nil {
-		return nil
+	var errs []error
+	for _, r := range []*realServers{running.realServers, runningWithPasswords.realServers} {
+		if r != nil {
+			errs = append(errs, r.stop())
+		}
 	}
-	return running.stop()
+	return errors.Join(errs...)
 }
 
 func (r *realServers) stop() error {
