@@ -146,6 +146,8 @@ var smtpScripts = []script{
 ~ 250
 > VRFY MAILBOX
 ~ 252
+> XYZZY
+~ 500
 > QUIT
 ~ 221
 <$`},

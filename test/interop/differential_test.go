@@ -26,12 +26,11 @@ import (
 //   - Postfix's queue ids.
 //
 // SMTP is relayed transaction by transaction, and some commands are answered
-// by the proxy itself: EHLO, HELO, MAIL (on credit), RSET, NOOP, VRFY, QUIT, and
-// what comes in the wrong order. A script marks these, and of them the code
-// alone is compared. Commands that are refused for themselves aren't in the
-// scripts: unknown ones and HELP (Postfix says 502 to both, the proxy 500 and
-// 214), and a refused MAIL, whose refusal the client hears from the proxy with
-// each RCPT.
+// by the proxy itself: EHLO, HELO, MAIL (on credit), RSET, NOOP, VRFY, QUIT, what
+// comes in the wrong order, and what is no command. A script marks these, and
+// of them the code alone is compared. Not in the scripts are HELP (Postfix
+// doesn't know it), STARTTLS over TLS (503 here, 554 there), and a refused MAIL,
+// whose refusal the client hears from the proxy with each RCPT.
 //
 // A line of a script is one of these:
 //
