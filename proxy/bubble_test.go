@@ -39,7 +39,11 @@ var passwordHash = sync.OnceValue(func() string {
 // tokens hand out what the function returns.
 type tokens func(ctx context.Context) (wire.Secret, error)
 
-func (t tokens) AccessToken(ctx context.Context, _ string) (wire.Secret, error) { return t(ctx) }
+func (t tokens) AccessToken(ctx context.Context, _ string) (proxy.Token, error) {
+	value, err := t(ctx)
+	return proxy.Token{Value: value}, err
+}
+
 func (t tokens) Refused(context.Context, string, wire.Secret) error {
 	return &proxy.Failure{Kind: proxy.TokenUnavailable}
 }

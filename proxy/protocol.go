@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/netip"
+	"time"
 
 	"oauthproxy/internal/sasl"
 	"oauthproxy/internal/wire"
@@ -53,9 +54,10 @@ type Upstream interface {
 	LogIn(upstream *wire.Conn, user string, token wire.Secret) error
 }
 
-// Open opens an authenticated upstream connection for the session's mailbox.
-// Its errors are Failures.
-type Open func(ctx context.Context) (*wire.Conn, error)
+// Open opens an authenticated upstream connection for the session's mailbox,
+// and tells when the access token expires that it has logged in with. Its errors
+// are Failures.
+type Open func(ctx context.Context) (conn *wire.Conn, expires time.Time, err error)
 
 // Credentials are what a client has shown. ByAddress means that it has shown
 // none and is known by its address alone, as some devices are.
@@ -103,11 +105,18 @@ type Route struct {
 	User string
 }
 
+// Token is an access token.
+type Token struct {
+	Value wire.Secret
+	// Expires is when it ends; the zero time means that this isn't known.
+	Expires time.Time
+}
+
 // Tokens hands out access tokens.
 type Tokens interface {
 	// AccessToken returns an account's access token. Its errors are
 	// Failures.
-	AccessToken(ctx context.Context, account string) (wire.Secret, error)
+	AccessToken(ctx context.Context, account string) (Token, error)
 	// Refused says that Exchange has refused a token without naming a
 	// cause, and waits for a fresh one. It returns nil if one try with that
 	// is worth making; else a Failure, which isn't the client's: of kind

@@ -14,9 +14,10 @@ import (
 // onlyToken can't be replaced, because of the failure.
 type onlyToken struct{ noFresh *proxy.Failure }
 
-func (t onlyToken) AccessToken(context.Context, string) (wire.Secret, error) {
-	return wire.NewSecret("token"), nil
+func (t onlyToken) AccessToken(context.Context, string) (proxy.Token, error) {
+	return proxy.Token{Value: wire.NewSecret("token")}, nil
 }
+
 func (t onlyToken) Refused(context.Context, string, wire.Secret) error { return t.noFresh }
 
 // Where Exchange refuses a token and there is no fresh one, the client hears

@@ -55,6 +55,7 @@ type Server struct {
 	census  census
 	legacy  *ledger[netip.Addr, LegacyClient]
 	advised *ledger[advisedKey, advised]
+	commons commons
 }
 
 // NewServer returns a Server that listens nowhere yet.
@@ -175,14 +176,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	}
 	s.cancel()
 	<-done
-}
-
-// untilStop returns a context that ends when the server begins to stop: what
-// isn't open by then isn't needed.
-func (s *Server) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	release := context.AfterFunc(s.opening, cancel)
-	return ctx, func() { release(); cancel() }
+	s.commons.close()
 }
 
 // Refusals returns what has last gone wrong between an account and its mail

@@ -144,15 +144,16 @@ func (s *Session) logIn(ctx context.Context, d Dialogue, c Credentials, tries in
 	if failure := s.server.admit(s); failure != nil {
 		return failure
 	}
-	open := func(ctx context.Context) (*wire.Conn, error) {
-		ctx, cancel := s.server.untilStop(ctx)
+	open := func(ctx context.Context) (*wire.Conn, time.Time, error) {
+		ctx, cancel := s.UntilStop(ctx)
 		defer cancel()
-		conn, err := s.server.upstreams.open(ctx, s, d)
+		conn, token, err := s.server.upstreams.open(ctx, s, d)
 		if err != nil && s.server.stopping() {
-			return nil, &Failure{Kind: ShuttingDown, Cause: err}
+			err = &Failure{Kind: ShuttingDown, Cause: err}
 		}
-		return conn, err
+		return conn, token.Expires, err
 	}
+	s.setPhase("opening the mailbox")
 	if err := d.Connect(ctx, open); err != nil {
 		s.server.dismiss(s)
 		return AsFailure(err)

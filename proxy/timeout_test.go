@@ -103,35 +103,45 @@ func TestAutoTLSGreetsAfterAWhile(t *testing.T) {
 // its upstream hears then.
 func smtpLogin(t *testing.T, b *bubble, answer func(line string) string) *client {
 	t.Helper()
-	b.dials(func(conn net.Conn) {
-		own, _ := certificate()
-		secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{own}})
-		in := bufio.NewReader(secure)
-		replies := speeches[2].upstream
-		reply := replies[0]
-		for i := 1; ; i++ {
-			if reply != "" {
-				reply += "\r\n"
-			}
-			if _, err := io.WriteString(secure, reply); err != nil {
-				return
-			}
-			line, err := in.ReadString('\n')
-			if err != nil {
-				return
-			}
-			if i < len(replies) {
-				reply = replies[i]
-			} else {
-				reply = answer(strings.TrimSuffix(line, "\r\n"))
-			}
-		}
-	})
+	b.dials(func(conn net.Conn) { playSMTP(conn, answer) })
+	return b.logInSMTP(t)
+}
+
+// logInSMTP returns a client that has logged in.
+func (b *bubble) logInSMTP(t *testing.T) *client {
+	t.Helper()
 	c := b.connect(t)
 	c.hear(t, "220 ")
 	c.say(t, speeches[2].login)
 	c.hear(t, "235 ")
 	return c
+}
+
+// playSMTP plays an upstream; answer answers each line that it hears after the
+// login.
+func playSMTP(conn net.Conn, answer func(line string) string) {
+	own, _ := certificate()
+	secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{own}})
+	in := bufio.NewReader(secure)
+	replies := speeches[2].upstream
+	reply := replies[0]
+	for i := 1; ; i++ {
+		if reply != "" {
+			reply += "\r\n"
+		}
+		if _, err := io.WriteString(secure, reply); err != nil {
+			return
+		}
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if i < len(replies) {
+			reply = replies[i]
+		} else {
+			reply = answer(strings.TrimSuffix(line, "\r\n"))
+		}
+	}
 }
 
 // A client that is silent after its login is let go.

@@ -44,16 +44,16 @@ func NewUpstreams(tokens Tokens, config *tls.Config) *Upstreams {
 // open returns an authenticated connection to an account's mailbox. Where
 // Exchange refuses the token without naming a cause, one more try is made with
 // a fresh one, on a new connection: here and nowhere else.
-func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Conn, error) {
+func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Conn, Token, error) {
 	key := refusalKey{s.Account, s.Protocol()}
 	if f := u.refusals.again(key); f != nil {
-		return nil, f
+		return nil, Token{}, f
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	conn, token, err := u.attempt(ctx, s, p)
 	if refusal := AsFailure(err); err != nil && refusal.Generic {
-		switch noFresh := u.tokens.Refused(ctx, s.Account, token); {
+		switch noFresh := u.tokens.Refused(ctx, s.Account, token.Value); {
 		case noFresh == nil:
 			s.Log.Info("Exchange refused the access token, trying once with a fresh one", "cause", refusal.Cause)
 			conn, token, err = u.attempt(ctx, s, p)
@@ -62,11 +62,11 @@ func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Con
 		}
 	}
 	if err != nil {
-		return nil, u.refused(ctx, key, AsFailure(err))
+		return nil, Token{}, u.refused(ctx, key, AsFailure(err))
 	}
 	u.refusals.forget(key)
-	s.token = token
-	return conn, nil
+	s.token = token.Value
+	return conn, token, nil
 }
 
 // refused notes why an account can't be let in. That there is no token, or
@@ -99,12 +99,12 @@ var errNoToken = errors.New("no access token")
 
 // attempt connects and logs in once. Token and connection don't need each
 // other, so they are obtained side by side.
-func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.Conn, wire.Secret, error) {
+func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.Conn, Token, error) {
 	s.setPhase("connecting to the upstream and obtaining an access token")
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	type answer struct {
-		token wire.Secret
+		token Token
 		err   error
 	}
 	answers := make(chan answer, 1)
@@ -121,18 +121,18 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 	}
 	got := <-answers
 	if err != nil && !errors.Is(context.Cause(ctx), errNoToken) {
-		return nil, wire.Secret{}, err
+		return nil, Token{}, err
 	}
 	if got.err != nil {
 		if conn != nil {
 			conn.Abort()
 		}
-		return nil, wire.Secret{}, got.err
+		return nil, Token{}, got.err
 	}
 	s.setPhase("logging in to the upstream")
 	release := u.bind(ctx, conn)
-	conn.Hide(got.token)
-	err = p.LogIn(conn, s.route.User, got.token)
+	conn.Hide(got.token.Value)
+	err = p.LogIn(conn, s.route.User, got.token.Value)
 	release()
 	if err == nil && ctx.Err() != nil {
 		err = ctx.Err()

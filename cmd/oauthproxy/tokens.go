@@ -114,12 +114,12 @@ func mailboxesOf(c *config.Config, app string) []string {
 // tokenSource gives the proxy what it needs of the broker, in its own terms.
 type tokenSource struct{ broker *tokens.Broker }
 
-func (t tokenSource) AccessToken(ctx context.Context, account string) (wire.Secret, error) {
+func (t tokenSource) AccessToken(ctx context.Context, account string) (proxy.Token, error) {
 	token, err := t.broker.Token(ctx, account)
 	if err != nil {
-		return wire.Secret{}, tokenFailure(account, err)
+		return proxy.Token{}, tokenFailure(account, err)
 	}
-	return token.Value, nil
+	return proxy.Token{Value: token.Value, Expires: token.Expires}, nil
 }
 
 func (t tokenSource) Refused(ctx context.Context, account string, token wire.Secret) error {

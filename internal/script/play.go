@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type Stage struct {
 	Response func() string
 	// Happen makes something happen to the proxy: the word behind P.
 	Happen func(what string) error
+	// Over stops the proxy when all clients have ended.
+	Over func()
 }
 
 // player plays one story.
@@ -170,18 +173,40 @@ func (p *player) end() error {
 			_ = party.end() // fails where it has ended already
 		}
 	}
-	// The upstream closes when the proxy has, and then the proxy the client.
-	for _, first := range []byte{'U', 'C'} {
-		for who, party := range p.parties {
-			if who[0] != first {
-				continue
-			}
-			if err := finish(who, party); err != nil {
-				return err
-			}
-		}
+	// Either the upstream closes first, when the proxy has, and then the proxy
+	// the client; or the client is let go first, and what is kept for other
+	// clients closes with the proxy.
+	clients, upstreams := p.finish('C'), p.finish('U')
+	err := clients()
+	if p.Over != nil {
+		p.Over()
+	}
+	if err = errors.Join(err, upstreams()); err != nil {
+		return err
 	}
 	return p.noMoreConnections()
+}
+
+// finish begins to finish all parties of a side, and returns what waits for it.
+func (p *player) finish(side byte) (wait func() error) {
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	for who, party := range p.parties {
+		if who[0] != side {
+			continue
+		}
+		running.Go(func() {
+			err := finish(who, party)
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+		})
+	}
+	return func() error {
+		running.Wait()
+		return errors.Join(errs...)
+	}
 }
 
 // finish checks that the proxy ends a connection without having said more on

@@ -15,14 +15,15 @@ type watch struct {
 
 // Watch begins to read in the background from a connection that has nothing
 // to say, such as an upstream between two transactions. Its health is then
-// known without a round trip: the read has returned nothing. Nobody else may
-// read from the connection before Unwatch.
-func (c *Conn) Watch() {
+// known without a round trip: the read has returned nothing. The channel is
+// closed when it has returned. Nobody else may read from the connection before
+// Unwatch.
+func (c *Conn) Watch() (ended <-chan struct{}) {
 	w := &watch{done: make(chan struct{})}
 	c.watch = w
 	if w.err = c.beforeRead(c.limit); w.err != nil {
 		close(w.done)
-		return
+		return w.done
 	}
 	c.makeRoom()
 	room := c.buf[c.end:]
@@ -30,6 +31,7 @@ func (c *Conn) Watch() {
 		defer close(w.done)
 		w.n, w.err = c.conn.Read(room)
 	}()
+	return w.done
 }
 
 // Unwatch ends the watch. spoke tells that the peer has said something, since

@@ -234,7 +234,7 @@ func (d *dialogue) unskippable(err error) error {
 
 // Connect opens the upstream connection.
 func (d *dialogue) Connect(ctx context.Context, open proxy.Open) (err error) {
-	d.upstream, err = open(ctx)
+	d.upstream, _, err = open(ctx)
 	return err
 }
 

@@ -53,7 +53,8 @@ type dialogue struct {
 	firstMail      string             // the argument of a MAIL that stood for a login
 	offered        []string           // EHLO keywords of the upstream, once known
 
-	pool pool
+	pool *pool // the mailbox's
+	open opener
 	tx   transaction
 }
 
@@ -72,25 +73,26 @@ func (d *dialogue) ReadCredentials() (proxy.Credentials, error) {
 	return proxy.Credentials{}, io.EOF
 }
 
-// Connect opens an upstream connection for a client that has authenticated, so
-// that 235 means that Exchange has accepted us. A device that is known by its
-// address waits for no such reply: its first transaction opens one.
+// Connect finds the mailbox's pool, and has it open an upstream connection if
+// there is none, so that 235 means that Exchange has accepted us. A device that
+// is known by its address waits for no such reply: its first transaction opens
+// one.
 func (d *dialogue) Connect(ctx context.Context, open proxy.Open) error {
-	d.pool.open = func(ctx context.Context) (*upstream, error) {
-		conn, err := open(ctx)
+	d.pool = d.session.Common(func() io.Closer { return newPool() }).(*pool)
+	d.open = func(ctx context.Context) (*upstream, error) {
+		conn, expires, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return newUpstream(ctx, conn, d.offered), nil
+		return newUpstream(conn, d.offered, expires), nil
 	}
 	if d.shown.ByAddress {
 		return nil
 	}
-	up, err := d.pool.open(ctx)
-	if err != nil {
+	if err := d.pool.introduce(ctx, d.open); err != nil {
 		return err
 	}
-	d.pool.keep(up)
+	d.offered = d.pool.offers()
 	return nil
 }
 
@@ -98,7 +100,6 @@ func (d *dialogue) Connect(ctx context.Context, open proxy.Open) error {
 func (d *dialogue) Relay(ctx context.Context) error {
 	d.ctx = ctx
 	d.client.ReadTimeout = commandTimeout
-	defer d.pool.close()
 	defer d.tx.abort()
 	if d.shown.ByAddress {
 		if err := d.mail(d.firstMail); err != nil {
@@ -171,13 +172,13 @@ func (d *dialogue) stranger(verb, argument string) error {
 // ehlo takes whatever the client calls itself: devices say the strangest
 // things, or nothing, and Exchange never hears it.
 func (d *dialogue) ehlo(string) error {
-	d.tx.reset(&d.pool)
+	d.tx.reset()
 	d.offer()
 	return nil
 }
 
 func (d *dialogue) helo(string) error {
-	d.tx.reset(&d.pool)
+	d.tx.reset()
 	d.client.Printf("250 %s", d.session.HostName)
 	return nil
 }
@@ -204,7 +205,7 @@ func (d *dialogue) quit(string) error {
 }
 
 func (d *dialogue) rset(string) error {
-	d.tx.reset(&d.pool)
+	d.tx.reset()
 	d.client.Printf("250 2.0.0 OK")
 	return nil
 }

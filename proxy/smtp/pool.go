@@ -1,150 +1,352 @@
 package smtp
 
 import (
+	"container/list"
 	"context"
-	"slices"
-	"strings"
+	"errors"
+	"sync"
+	"time"
 
-	"oauthproxy/internal/wire"
 	"oauthproxy/proxy"
 )
 
-// upstream is an authenticated connection to Exchange, good for one
-// transaction at a time.
-type upstream struct {
-	conn *wire.Conn
-	// pipelining tells that commands may be sent in one write (RFC 2920).
-	pipelining bool
-	// used tells that a transaction has begun on it: RSET comes first.
-	used bool
-	// release unties it from the session's context.
-	release func() bool
-}
+const (
+	// maxConnections is how many SMTP connections Exchange allows a mailbox
+	// at one time (Microsoft, "Message storage and concurrent connection
+	// throttling for SMTP Authenticated Submission", June 2025).
+	maxConnections = 3
+	// maxWaiting bounds the clients of a mailbox that wait for one of them.
+	maxWaiting = 200
+	// crowdedFor is how long fewer are used, after Exchange has refused one
+	// because other programs use the mailbox too.
+	crowdedFor = time.Minute
 
-// newUpstream returns an upstream that doesn't outlive ctx.
-func newUpstream(ctx context.Context, conn *wire.Conn, offered []string) *upstream {
-	conn.ReadTimeout, conn.WriteTimeout = replyTimeout, blockTimeout
-	return &upstream{
-		conn:       conn,
-		release:    context.AfterFunc(ctx, conn.Abort),
-		pipelining: slices.ContainsFunc(offered, func(k string) bool { return strings.EqualFold(strings.TrimSpace(k), "PIPELINING") }),
-	}
-}
+	// maxIdle is how long a connection is kept without use. Exchange drops
+	// it after some minutes, and somebody else may want its place.
+	maxIdle = 2 * time.Minute
+	// maxMessages and maxAge bound the use of one connection: a fault that
+	// sticks to it is over some time.
+	maxMessages = 100
+	maxAge      = 30 * time.Minute
+	// tokenMargin is how long before the end of its access token a connection
+	// serves its last transaction: that may take a while, and what Exchange
+	// makes of a message behind the end isn't known.
+	tokenMargin = time.Minute
+)
 
-// begin begins a transaction and returns the replies to MAIL and to the
-// recipients. All goes in one write where the upstream allows it.
-func (u *upstream) begin(mail string, recipients []string) ([]reply, error) {
-	commands := append([]string{mail}, recipients...)
-	if !u.used {
-		u.used = true
-		return u.ask(commands...)
-	}
-	replies, err := u.ask(append([]string{"RSET"}, commands...)...)
-	if err == nil && !replies[0].positive() {
-		err = proxy.Fail(proxy.UpstreamProtocol, "reply to RSET: %s", proxy.Sanitize([]byte(replies[0].lines[0])))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return replies[1:], nil
-}
+var (
+	// errCrowded is the cause of a refusal because the mailbox has too many
+	// connections, of ours or of others.
+	errCrowded = errors.New("too many connections to this mailbox")
+	// errQueueFull means that too many wait already.
+	errQueueFull = errors.New("too many clients wait for a connection to this mailbox")
+)
 
-// ask sends commands and returns their replies. 421 says that the upstream
-// closes (RFC 5321 section 3.8): it is the reply to the others too.
-func (u *upstream) ask(commands ...string) ([]reply, error) {
-	if u.conn.HasLine() {
-		// It may say that it closes; anything else would be taken for the
-		// reply to the next command.
-		r, err := readReply(u.conn)
-		if err == nil && r.code != 421 {
-			err = proxy.Fail(proxy.UpstreamProtocol, "a reply to no command: %s", proxy.Sanitize([]byte(r.lines[0])))
-		}
-		return repeat(r, len(commands)), err
-	}
-	if u.pipelining {
-		for _, command := range commands {
-			u.conn.Printf("%s", command)
-		}
-	}
-	replies := make([]reply, 0, len(commands))
-	for _, command := range commands {
-		if !u.pipelining {
-			u.conn.Printf("%s", command)
-		}
-		r, err := readReply(u.conn)
-		if err == nil && r.code < 400 && !r.positive() && command != "DATA" {
-			err = proxy.Fail(proxy.UpstreamProtocol, "reply that asks for more: %s", proxy.Sanitize([]byte(r.lines[0])))
-		}
-		if err != nil {
-			return nil, err
-		}
-		replies = append(replies, r)
-		if r.code == 421 {
-			return append(replies, repeat(r, len(commands)-len(replies))...), nil
-		}
-	}
-	return replies, nil
-}
+// opener opens a connection and logs in.
+type opener func(ctx context.Context) (*upstream, error)
 
-// quit says goodbye without waiting for an answer.
-func (u *upstream) quit() {
-	u.conn.Farewell(farewell)
-	u.conn.Printf("QUIT")
-	_ = u.conn.Close()
-	u.release()
-}
-
-// abort closes at once.
-func (u *upstream) abort() {
-	u.conn.Abort()
-	u.release()
-}
-
-// pool hands out upstream connections for transactions. It keeps one, which
-// the session's login has opened or its last transaction has given back.
+// pool holds the connections to one mailbox, for all sessions of all
+// listeners. A transaction waits its turn for one, in the order of arrival, and
+// gives it back after its verdict. Each connection has a slot from the dial to
+// the close; there are as many slots as Exchange allows.
 type pool struct {
-	open func(ctx context.Context) (*upstream, error)
-	kept *upstream
+	mu       sync.Mutex
+	slots    int         // as many as there may be now
+	dialing  int         // slots of connections that haven't logged in yet
+	accepted int         // slots of those that have
+	kept     []*upstream // those of them that nobody uses, the latest last
+	waiting  list.List   // of *turn, the first first; empty while anything is free
+	crowded  time.Time   // when there are all slots again; zero: now
+	offered  []string    // what the upstream has shown last, in answer to EHLO
+	first    *attempt    // the login that shows whether Exchange accepts us
+	timer    *time.Timer // for what is due
+	closed   bool
+	parting  sync.WaitGroup // connections that say goodbye
 }
 
-// lease returns the kept connection, if it is alive as far as is known, or
-// opens one.
-func (p *pool) lease(ctx context.Context) (up *upstream, kept bool, err error) {
-	if up = p.take(); up != nil {
-		return up, true, nil
-	}
-	up, err = p.open(ctx)
-	return up, false, err
+func newPool() *pool { return &pool{slots: maxConnections} }
+
+// turn is a place in the queue. What is granted is a kept connection or, as
+// nil, a slot: the right and the duty to call open.
+type turn struct {
+	granted chan *upstream
+	place   *list.Element // nil once granted
 }
 
-// take returns the kept connection, or nil if there is none or the upstream has
-// said something: that it closes, or what belongs to nothing that was asked.
-func (p *pool) take() *upstream {
-	up := p.kept
-	p.kept = nil
-	if up == nil {
-		return nil
+// arrive takes a place in the queue, at its head if the client has waited
+// already. Whatever is free is granted at once.
+func (p *pool) arrive(again bool) (*turn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting.Len() >= maxWaiting && !again {
+		return nil, errQueueFull
 	}
-	if spoke, err := up.conn.Unwatch(); spoke || err != nil {
-		up.abort()
-		return nil
+	t := &turn{granted: make(chan *upstream, 1)}
+	if again {
+		t.place = p.waiting.PushFront(t)
+	} else {
+		t.place = p.waiting.PushBack(t)
 	}
-	return up
+	p.grant()
+	return t, nil
+}
+
+// leave gives a place in the queue up, or what has been granted meanwhile.
+func (p *pool) leave(t *turn) {
+	p.mu.Lock()
+	if t.place != nil {
+		defer p.mu.Unlock()
+		p.waiting.Remove(t.place)
+		return
+	}
+	p.mu.Unlock()
+	if up := <-t.granted; up != nil {
+		p.keep(up)
+		return
+	}
+	p.settle(nil, nil)
+}
+
+// grant gives what is free to those who wait. p is locked, as for all that
+// follow without saying so.
+func (p *pool) grant() {
+	for p.waiting.Len() > 0 {
+		up, ok := p.free()
+		if !ok {
+			break
+		}
+		t := p.waiting.Remove(p.waiting.Front()).(*turn)
+		t.place = nil
+		t.granted <- up
+	}
+	p.schedule()
+}
+
+// free returns a kept connection that is alive or, as nil, a free slot.
+func (p *pool) free() (up *upstream, ok bool) {
+	for n := len(p.kept); n > 0; n = len(p.kept) {
+		up = p.kept[n-1]
+		p.kept = p.kept[:n-1]
+		if time.Now().Before(up.due()) && up.rouse() {
+			return up, true
+		}
+		p.remove(up)
+	}
+	if p.accepted+p.dialing < p.slots {
+		p.dialing++
+		return nil, true
+	}
+	return nil, false
+}
+
+// open opens a connection in a slot that has been granted.
+func (p *pool) open(ctx context.Context, open opener) (up *upstream, err error) {
+	defer func() { p.settle(up, err) }() // though it panics
+	return open(ctx)
+}
+
+// settle ends the dialing in a slot: with a connection, or without one and the
+// slot is free again.
+func (p *pool) settle(up *upstream, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dialing--
+	if up != nil {
+		up.pool = p
+		p.accepted++
+		p.offered = up.offered
+	}
+	if errors.Is(err, errCrowded) {
+		p.crowd()
+	}
+	p.grant()
+}
+
+// crowd makes do with the slots in use for a while.
+func (p *pool) crowd() {
+	p.slots = max(1, p.accepted)
+	p.crowded = time.Now().Add(crowdedFor)
 }
 
 // keep takes a connection back that is ready for another transaction.
 func (p *pool) keep(up *upstream) {
-	if p.kept != nil {
-		up.quit()
-		return
+	up.unlend()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.closed || up.used >= maxMessages || now.After(up.goodUntil) || p.accepted > p.slots {
+		p.part(up)
+	} else {
+		up.keptSince = now
+		up.spoke = up.conn.Watch()
+		p.kept = append(p.kept, up)
 	}
-	up.conn.Watch()
-	p.kept = up
+	p.grant()
 }
 
-// close ends what is kept.
-func (p *pool) close() {
-	if up := p.take(); up != nil {
-		up.quit()
+// drop closes a connection at once: nothing may be said on it any more.
+func (p *pool) drop(up *upstream) {
+	p.discard(up)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.accepted--
+	p.grant()
+}
+
+// replace closes a connection that has turned out to be dead and opens another
+// in its slot.
+func (p *pool) replace(ctx context.Context, dead *upstream, open opener) (*upstream, error) {
+	p.discard(dead)
+	p.mu.Lock()
+	p.accepted--
+	p.dialing++
+	p.mu.Unlock()
+	return p.open(ctx, open)
+}
+
+func (p *pool) discard(up *upstream) {
+	up.conn.Abort()
+	up.unlend()
+}
+
+// overrun makes do with fewer slots, because Exchange has refused a message on
+// up as one connection too many, and closes it.
+func (p *pool) overrun(up *upstream) {
+	p.discard(up)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.accepted--
+	p.crowd()
+	p.grant()
+}
+
+// part closes a connection with QUIT, without waiting for it.
+func (p *pool) part(up *upstream) {
+	p.accepted--
+	p.parting.Go(up.quit)
+}
+
+// remove closes a connection that has been kept: with QUIT if it is alive.
+func (p *pool) remove(up *upstream) {
+	if up.rouse() {
+		p.part(up)
+		return
 	}
+	p.accepted--
+	p.discard(up)
+}
+
+// isKnown tells whether Exchange has accepted the mailbox on a connection that
+// is alive.
+func (p *pool) isKnown() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sift(func(up *upstream) bool { return up.isAlive() })
+	return p.accepted > 0
+}
+
+// sift closes the kept connections that aren't good.
+func (p *pool) sift(good func(*upstream) bool) {
+	var left []*upstream
+	for _, up := range p.kept {
+		if good(up) {
+			left = append(left, up)
+			continue
+		}
+		p.remove(up)
+	}
+	p.kept = left
+}
+
+// attempt is a login that several clients wait for.
+type attempt struct {
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+// introduce returns nil once Exchange has accepted the mailbox. It opens a
+// connection only when none is alive, one for all clients that ask meanwhile.
+// Where transactions are opening as many as there may be, their login stands
+// for this one: what fails later is temporary.
+func (p *pool) introduce(ctx context.Context, open opener) error {
+	if p.isKnown() {
+		return nil
+	}
+	p.mu.Lock()
+	if a := p.first; a != nil {
+		p.mu.Unlock()
+		<-a.done // within openTimeout
+		return a.err
+	}
+	if p.accepted+p.dialing >= p.slots {
+		p.mu.Unlock()
+		return nil
+	}
+	a := &attempt{done: make(chan struct{}), err: proxy.Fail(proxy.Internal, "the login that others waited for was broken off")}
+	p.first = a
+	p.dialing++
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.first = nil
+		p.mu.Unlock()
+		close(a.done)
+	}()
+	up, err := p.open(ctx, open)
+	if a.err = err; err == nil {
+		p.keep(up)
+	}
+	return err
+}
+
+// offers returns what the upstream offers, as its connections have shown, or
+// nil.
+func (p *pool) offers() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.offered
+}
+
+// schedule sets the timer for what is due next.
+func (p *pool) schedule() {
+	next := p.crowded
+	for _, up := range p.kept {
+		if due := up.due(); next.IsZero() || due.Before(next) {
+			next = due
+		}
+	}
+	switch {
+	case p.timer == nil && !next.IsZero():
+		p.timer = time.AfterFunc(time.Until(next), p.tidy)
+	case p.timer != nil && next.IsZero():
+		p.timer.Stop()
+	case p.timer != nil:
+		p.timer.Reset(time.Until(next))
+	}
+}
+
+// tidy does what is due.
+func (p *pool) tidy() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	now := time.Now()
+	p.sift(func(up *upstream) bool { return now.Before(up.due()) })
+	if !now.Before(p.crowded) {
+		p.slots, p.crowded = maxConnections, time.Time{}
+	}
+	p.grant()
+}
+
+// Close closes what is kept, with QUIT. The sessions have ended before.
+func (p *pool) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.sift(func(*upstream) bool { return false })
+	p.schedule()
+	p.mu.Unlock()
+	p.parting.Wait()
+	return nil
 }

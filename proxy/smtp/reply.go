@@ -45,6 +45,8 @@ func (d *dialogue) Refuse(f *proxy.Failure) {
 		code = codes.atAuth
 	} else if f.Lost {
 		code = "451 4.4.2"
+	} else if f.Kind == proxy.Busy && d.tx.mail != "" {
+		code = "451 4.3.2" // it is this message that has to wait: the session goes on
 	}
 	d.authenticating = false
 	d.client.Printf("%s %s", code, f.Sentence(d.session.ID))

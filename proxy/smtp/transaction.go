@@ -3,6 +3,7 @@ package smtp
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -10,8 +11,13 @@ import (
 	"oauthproxy/proxy"
 )
 
-// maxBatch bounds how many pipelined recipients go upstream in one write.
-const maxBatch = 100
+const (
+	// maxBatch bounds how many pipelined recipients go upstream in one write.
+	maxBatch = 100
+	// maxHeld bounds the bytes of the recipients that are held for a replay:
+	// about a thousand, which is as many as Exchange ever takes.
+	maxHeld = 64 << 10
+)
 
 // transaction is a mail transaction (RFC 5321 section 3.3) between MAIL and
 // its verdict. It takes an upstream connection with the first recipient.
@@ -20,13 +26,18 @@ type transaction struct {
 	refusal  *reply         // the upstream's no to MAIL, or 421: the answer to all that follows
 	failure  *proxy.Failure // why the upstream can't be asked any more: likewise
 	up       *upstream      // leased
+	kept     bool           // it has been kept before: it may have died unseen
+	waited   time.Duration  // for the connection
 	accepted int            // recipients
+
+	recipients []string // the commands of those accepted, for a replay
+	held       int      // bytes of these; beyond maxHeld there is no replay
 }
 
 // reset ends the transaction and gives its connection back.
-func (t *transaction) reset(p *pool) {
+func (t *transaction) reset() {
 	if t.up != nil {
-		p.keep(t.up)
+		t.up.pool.keep(t.up)
 	}
 	*t = transaction{}
 }
@@ -35,10 +46,24 @@ func (t *transaction) reset(p *pool) {
 // on it any more.
 func (t *transaction) abort() {
 	if t.up != nil {
-		t.up.abort()
+		t.up.pool.drop(t.up)
 	}
 	*t = transaction{}
 }
+
+// accept notes a recipient that the upstream has accepted.
+func (t *transaction) accept(command string) {
+	t.accepted++
+	if t.held += len(command); t.held <= maxHeld {
+		t.recipients = append(t.recipients, command)
+	} else {
+		t.recipients = nil
+	}
+}
+
+// canReplay tells whether the transaction may be repeated on another
+// connection: once, if the first may have died before it began.
+func (t *transaction) canReplay() bool { return t.kept && t.held <= maxHeld }
 
 // mail begins a transaction. 250 is given on credit (RFC 5321 section 3.3
 // allows it): the upstream hears of it with the first recipient, whose answer
@@ -116,12 +141,15 @@ func (d *dialogue) recipients(batch []string) error {
 		return nil
 	}
 	replies, err := d.askRecipients(batch)
+	if errors.Is(err, errClientLeft) {
+		return err
+	}
 	if err != nil {
 		return d.failed(err, len(batch))
 	}
-	for _, r := range replies {
+	for i, r := range replies {
 		if r.positive() {
-			d.tx.accepted++
+			d.tx.accept(batch[i])
 		}
 		d.relayReply(r)
 	}
@@ -148,30 +176,18 @@ func (d *dialogue) answered(n int) bool {
 }
 
 // askRecipients returns the upstream's replies to the batch. The first batch
-// of a transaction leases a connection and brings MAIL with it; if a kept
-// connection turns out to be dead, another takes its place: nothing has been
-// promised yet.
-func (d *dialogue) askRecipients(batch []string) ([]reply, error) {
+// of a transaction leases a connection and brings MAIL with it.
+func (d *dialogue) askRecipients(batch []string) (replies []reply, err error) {
 	if d.tx.up != nil {
-		return d.tx.up.ask(batch...)
+		err = d.insist(func(up *upstream) error {
+			replies, err = up.ask(batch...)
+			return err
+		})
+		return replies, err
 	}
-	up, kept, err := d.pool.lease(d.ctx)
-	if err != nil {
+	if replies, err = d.begin(batch); err != nil {
 		return nil, err
 	}
-	replies, err := up.begin(d.tx.mail, batch)
-	if kept && isStale(replies, err) {
-		up.abort()
-		if up, err = d.pool.open(d.ctx); err != nil {
-			return nil, err
-		}
-		replies, err = up.begin(d.tx.mail, batch)
-	}
-	if err != nil {
-		up.abort()
-		return nil, err
-	}
-	d.tx.up = up
 	if mail := replies[0]; !mail.positive() {
 		d.tx.refusal = &mail
 		return repeat(mail, len(batch)), nil
@@ -179,13 +195,31 @@ func (d *dialogue) askRecipients(batch []string) ([]reply, error) {
 	return replies[1:], nil
 }
 
-// isStale tells whether a kept connection has turned out to be dead. One that
-// is merely silent has used up the client's patience.
+// begin begins the transaction upstream. If a kept connection turns out to be
+// dead, another takes its place: nothing has been promised yet.
+func (d *dialogue) begin(batch []string) ([]reply, error) {
+	by, err := d.lease()
+	if err != nil {
+		return nil, err
+	}
+	replies, err := d.tx.up.beginBy(by, d.tx.mail, batch)
+	if d.tx.kept && isStale(replies, err) {
+		if err := d.freshen(by); err != nil {
+			return nil, err
+		}
+		replies, err = d.tx.up.beginBy(by, d.tx.mail, batch)
+	}
+	return replies, err
+}
+
+// isStale tells whether a kept connection has turned out to be of no use any
+// more. One that is merely silent has used up the client's patience.
 func isStale(replies []reply, err error) bool {
 	if err != nil {
 		return !errors.Is(err, os.ErrDeadlineExceeded)
 	}
-	return replies[0].code == 421
+	// 530 says that the login has lapsed: it is no word on the mail.
+	return replies[0].code == 421 || replies[0].code == 530
 }
 
 func repeat(r reply, n int) []reply {
@@ -199,10 +233,9 @@ func repeat(r reply, n int) []reply {
 // dropIfClosing ends a transaction whose upstream has said that it closes.
 func (d *dialogue) dropIfClosing(r reply) {
 	if r.code == 421 && d.tx.up != nil {
-		d.tx.up.abort()
-		d.tx.up = nil
-		refusal := r
-		d.tx.refusal = &refusal
+		mail := d.tx.mail
+		d.tx.abort()
+		d.tx.mail, d.tx.refusal = mail, &r
 	}
 }
 
@@ -218,6 +251,9 @@ func (d *dialogue) failed(err error, n int) error {
 	d.session.Log.Warn("transaction refused", "account", d.session.Account, "reason", f.Kind.String(), "cause", f.Cause)
 	for range n {
 		d.Refuse(f)
+	}
+	if f.Kind == proxy.ShuttingDown {
+		return io.EOF // that was the last word
 	}
 	return nil
 }
@@ -270,7 +306,7 @@ func (d *dialogue) end(verdict reply) {
 		d.tx.abort()
 		return
 	}
-	d.tx.reset(&d.pool)
+	d.tx.reset()
 }
 
 // message relays the message and its verdict.

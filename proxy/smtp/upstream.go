@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -177,6 +178,9 @@ func refusal(what string, r reply, kind proxy.Kind) *proxy.Failure {
 	switch {
 	case r.code < 400:
 		f.Kind = proxy.UpstreamProtocol
+	case r.code == 432, r.code == 421:
+		f.Text = "Exchange is busy, try again later"
+		f.Cause = fmt.Errorf("%w: %w", errCrowded, f.Cause)
 	case r.code < 500:
 		f.Text = "Exchange is busy, try again later"
 	case strings.Contains(text, "SmtpClientAuthentication is disabled"):

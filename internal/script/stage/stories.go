@@ -56,6 +56,7 @@ func (s *Stage) script() script.Stage {
 		Upstream:    s.Upstream,
 		UpstreamTLS: s.UpstreamTLS,
 		Response:    s.Response,
+		Over:        func() { s.BeginShutdown(false) },
 		Happen: func(what string) error {
 			switch what {
 			case "SHUTDOWN":

@@ -36,15 +36,15 @@ func newTokens(o Options) *Tokens {
 }
 
 // AccessToken returns the account's token or what is wrong with it.
-func (t *Tokens) AccessToken(_ context.Context, account string) (wire.Secret, error) {
+func (t *Tokens) AccessToken(_ context.Context, account string) (proxy.Token, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.requests++
 	t.account = account
 	if t.failure != nil {
-		return wire.Secret{}, t.failure
+		return proxy.Token{}, t.failure
 	}
-	return wire.NewSecret(t.text()), nil
+	return proxy.Token{Value: wire.NewSecret(t.text())}, nil
 }
 
 // Refused makes the next token another one.
