@@ -135,15 +135,14 @@ func (p *presence) left() bool {
 }
 
 // insist does a step of the transaction, and once more on a fresh connection if
-// a kept one turns out to be dead: as long as nothing of the message has gone
+// this one turns out to be dead: as long as nothing of the message has gone
 // that we don't hold, nothing can be lost or doubled by that.
 func (d *dialogue) insist(step func(up *upstream) error) error {
 	err := step(d.tx.up)
-	if err == nil || !isDead(err) || !d.tx.canReplay() {
-		return err
+	if err == nil {
+		return nil
 	}
-	d.session.Log.Info("a kept upstream connection was dead, using a fresh one", "account", d.session.Account, "cause", err)
-	if err := d.replay(); err != nil {
+	if err = d.replay(err); err != nil {
 		return err
 	}
 	return step(d.tx.up)
@@ -158,8 +157,13 @@ func isDead(err error) bool {
 
 // replay repeats the transaction so far on a fresh connection. The client has
 // been told which recipients are accepted: where that isn't so any more, the
-// transaction has failed.
-func (d *dialogue) replay() error {
+// transaction has failed. So it has, of the cause itself, where there is no
+// replay.
+func (d *dialogue) replay(cause error) error {
+	if !isDead(cause) || !d.tx.canReplay() {
+		return cause
+	}
+	d.session.Log.Info("the upstream connection was dead, using a fresh one", "account", d.session.Account, "cause", cause)
 	by := time.Now().Add(workTimeout)
 	if err := d.freshen(by); err != nil {
 		return err
@@ -195,7 +199,7 @@ func split(recipients []string) (batch, rest []string) {
 // freshen replaces the transaction's connection, which is dead.
 func (d *dialogue) freshen(by time.Time) error {
 	dead := d.tx.up
-	d.tx.up, d.tx.kept = nil, false
+	d.tx.up, d.tx.kept, d.tx.replayed = nil, false, true
 	up, err := d.pool.replace(d.ctx, dead, d.openBy(by))
 	if err != nil {
 		return err

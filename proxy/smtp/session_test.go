@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,11 +19,15 @@ import (
 var auth = "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+stage.User+"\x00"+stage.Password)) + "\r\n"
 
 // exchange is an upstream that accepts everything. It keeps the commands and
-// the whole messages that it has heard.
+// the whole messages that it has heard: as they were said, those by BDAT in
+// delivered.
 type exchange struct {
-	mu       sync.Mutex
-	commands []string
-	messages []string
+	chunking bool   // it offers CHUNKING
+	verdict  func() // happens before its verdict, if set
+
+	mu                            sync.Mutex
+	commands, messages, delivered []string
+	turns                         int // times that it had to wait for the other side
 }
 
 // heard returns what has been heard since it was asked last.
@@ -36,8 +41,13 @@ func (e *exchange) heard() (commands, messages []string) {
 
 func (e *exchange) serve(conn *tls.Conn) {
 	in := bufio.NewReader(conn)
+	extensions := "250-PIPELINING\r\n250-SIZE 157286400\r\n"
+	if e.chunking {
+		extensions += "250-CHUNKING\r\n250-BINARYMIME\r\n"
+	}
+	var chunks string
 	replies := map[string]string{
-		"EHLO": "250-exchange.example\r\n250-PIPELINING\r\n250-SIZE 157286400\r\n250 AUTH XOAUTH2",
+		"EHLO": "250-exchange.example\r\n" + extensions + "250 AUTH XOAUTH2",
 		"AUTH": "334 ",
 		"DATA": "354 go",
 		"QUIT": "221 bye",
@@ -45,6 +55,11 @@ func (e *exchange) serve(conn *tls.Conn) {
 	for reply := "220 ready"; ; {
 		if _, err := io.WriteString(conn, reply+"\r\n"); err != nil {
 			return
+		}
+		if in.Buffered() == 0 {
+			e.mu.Lock()
+			e.turns++
+			e.mu.Unlock()
 		}
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -62,20 +77,52 @@ func (e *exchange) serve(conn *tls.Conn) {
 				return
 			}
 			e.note(&e.messages, message)
-			reply = "250 accepted"
+			reply = e.accepted()
 			continue
 		}
 		e.note(&e.commands, line)
 		if reply, known = replies[verb]; !known {
 			reply = "250 ok"
 		}
+		switch verb {
+		case "MAIL", "RSET":
+			chunks = ""
+		case "BDAT":
+			chunk, last, whole := readChunk(in, line)
+			if !whole {
+				return
+			}
+			if chunks += chunk; last {
+				e.note(&e.delivered, chunks)
+				chunks, reply = "", e.accepted()
+			}
+		}
 	}
+}
+
+func (e *exchange) accepted() string {
+	if e.verdict != nil {
+		e.verdict()
+	}
+	return "250 accepted"
 }
 
 func (e *exchange) note(what *[]string, text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	*what = append(*what, text)
+}
+
+// readChunk reads what follows a BDAT.
+func readChunk(in *bufio.Reader, line string) (chunk string, last, whole bool) {
+	fields := strings.Fields(line)
+	size, err := strconv.Atoi(fields[1])
+	if err != nil {
+		panic(line)
+	}
+	text := make([]byte, size)
+	_, err = io.ReadFull(in, text)
+	return string(text), len(fields) == 3, err == nil
 }
 
 // readMessage reads a message a line at a time.

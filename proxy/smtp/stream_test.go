@@ -14,6 +14,7 @@ import (
 // has read it: what happens first is certain.
 type theatre struct {
 	client, upstream net.Conn
+	up               *wire.Conn
 	stream           *stream
 }
 
@@ -25,7 +26,7 @@ func newTheatre(t *testing.T) *theatre {
 		_ = client.Close()
 		_ = upstream.Close()
 	})
-	return &theatre{client, upstream, &stream{client: wire.New(clientEnd), up: wire.New(upstreamEnd)}}
+	return &theatre{client, upstream, wire.New(upstreamEnd), newStream(wire.New(clientEnd))}
 }
 
 // play has the client say the first half, the upstream its word when it has
@@ -35,8 +36,8 @@ func (h *theatre) play(word func(upstream net.Conn)) (verdict reply, heard strin
 	over, rest := make(chan struct{}), make(chan string)
 	go func() {
 		defer close(over)
-		verdict, err = h.stream.run()
-		h.stream.up.Abort()
+		verdict, err = h.stream.relay(h.up)
+		h.up.Abort()
 	}()
 	const half = "first half\r\n"
 	_, _ = io.WriteString(h.client, half)

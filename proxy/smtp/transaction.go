@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -27,6 +26,7 @@ type transaction struct {
 	failure  *proxy.Failure // why the upstream can't be asked any more: likewise
 	up       *upstream      // leased
 	kept     bool           // it has been kept before: it may have died unseen
+	replayed bool           // it has taken the place of one that has died
 	waited   time.Duration  // for the connection
 	accepted int            // recipients
 
@@ -62,8 +62,8 @@ func (t *transaction) accept(command string) {
 }
 
 // canReplay tells whether the transaction may be repeated on another
-// connection: once, if the first may have died before it began.
-func (t *transaction) canReplay() bool { return t.kept && t.held <= maxHeld }
+// connection, which is done once.
+func (t *transaction) canReplay() bool { return !t.replayed && t.held <= maxHeld }
 
 // mail begins a transaction. 250 is given on credit (RFC 5321 section 3.3
 // allows it): the upstream hears of it with the first recipient, whose answer
@@ -268,79 +268,4 @@ func (d *dialogue) lost(err error) *proxy.Failure {
 		f.Text = "the mail server doesn't answer, try again later"
 	}
 	return f
-}
-
-// data sends the message.
-func (d *dialogue) data(argument string) error {
-	switch {
-	case argument != "":
-		return d.nonsense("501 5.5.4 DATA takes no argument")
-	case d.tx.mail == "":
-		return d.nonsense("503 5.5.1 MAIL comes first")
-	case d.answered(1):
-		return nil
-	case d.tx.accepted == 0:
-		return d.nonsense("554 5.5.1 No valid recipients") // RFC 5321 section 3.3
-	}
-	started := time.Now()
-	replies, err := d.tx.up.ask("DATA")
-	if err != nil {
-		return d.failed(err, 1)
-	}
-	switch r := replies[0]; {
-	case r.code == 354:
-		d.relayReply(r)
-		return d.message(started)
-	case r.code < 400:
-		return d.failed(proxy.Fail(proxy.UpstreamProtocol, "reply to DATA: %s", proxy.Sanitize([]byte(r.lines[0]))), 1)
-	default:
-		d.relayReply(r)
-		d.end(r)
-		return nil
-	}
-}
-
-// end ends the transaction with the upstream's last word on it.
-func (d *dialogue) end(verdict reply) {
-	if verdict.code == 421 {
-		d.tx.abort()
-		return
-	}
-	d.tx.reset()
-}
-
-// message relays the message and its verdict.
-func (d *dialogue) message(started time.Time) error {
-	s := &stream{client: d.client, up: d.tx.up.conn}
-	d.client.Shield(true)
-	defer d.client.Shield(false)
-	verdict, err := s.run()
-	accepted := d.tx.accepted
-	log := d.session.Log.With("account", d.session.Account, "recipients", accepted, "bytes", s.size, "duration", time.Since(started).Round(time.Millisecond).String())
-	switch {
-	case errors.Is(err, errClient):
-		d.tx.abort() // without an end of data: nothing is delivered
-		log.Warn("message not sent", "cause", err)
-		return err
-	case errors.Is(err, errAmbiguous):
-		d.tx.abort()
-		log.Warn("message refused", "cause", err)
-		d.client.Printf("550 5.6.0 The message holds a bare LF where servers disagree on its end (session %s)", d.session.ID)
-		return fmt.Errorf("message: %w", err)
-	case err != nil:
-		if s.complete {
-			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
-		}
-		log.Warn("upstream lost", "cause", err)
-		err = d.failed(err, 1)
-		d.tx = transaction{} // the message has had its answer
-		return err
-	}
-	d.relayReply(verdict)
-	log.Info("message relayed", "verdict", proxy.Sanitize([]byte(verdict.lines[0])))
-	if s.early {
-		d.tx.abort()
-	}
-	d.end(verdict)
-	return nil
 }

@@ -1,0 +1,103 @@
+package smtp
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"oauthproxy/proxy"
+)
+
+// data takes the message. Where the upstream knows BDAT the 354 is ours, as it
+// is no verdict; otherwise it is the upstream's.
+func (d *dialogue) data(argument string) error {
+	switch {
+	case argument != "":
+		return d.nonsense("501 5.5.4 DATA takes no argument")
+	case d.tx.mail == "":
+		return d.nonsense("503 5.5.1 MAIL comes first")
+	case d.answered(1):
+		return nil
+	case d.tx.accepted == 0:
+		return d.nonsense("554 5.5.1 No valid recipients") // RFC 5321 section 3.3
+	}
+	started := time.Now()
+	if d.tx.up.chunking {
+		d.client.Printf("354 Start mail input; end with <CRLF>.<CRLF>")
+		return d.message(started, d.sendCollected)
+	}
+	r, err := d.askDATA()
+	if err != nil {
+		return d.failed(err, 1)
+	}
+	d.relayReply(r)
+	if r.code != 354 {
+		d.end(r)
+		return nil
+	}
+	return d.message(started, func(s *stream) (reply, error) {
+		s.sent = true
+		return s.relay(d.tx.up.conn)
+	})
+}
+
+// end ends the transaction with the upstream's last word on it.
+func (d *dialogue) end(verdict reply) {
+	switch {
+	case d.tx.up == nil:
+	case verdict.code == 421:
+		d.tx.abort()
+	case verdict.code == 432: // one connection too many, with those of others
+		d.tx.up.pool.overrun(d.tx.up)
+		d.tx.up = nil
+	}
+	d.tx.reset()
+}
+
+// message sends the message and tells the client the verdict on it.
+func (d *dialogue) message(started time.Time, send func(*stream) (reply, error)) error {
+	d.client.Shield(true)
+	defer d.client.Shield(false)
+	s := newStream(d.client)
+	verdict, err := send(s)
+	log := d.session.Log.With("account", d.session.Account, "recipients", d.tx.accepted, "bytes", s.size,
+		"waited", milliseconds(d.tx.waited), "duration", milliseconds(time.Since(started)))
+	switch {
+	case errors.Is(err, errClient):
+		d.withdraw(s)
+		log.Warn("message not sent", "cause", err)
+		return err
+	case errors.Is(err, errAmbiguous):
+		d.withdraw(s)
+		log.Warn("message refused", "cause", err)
+		d.client.Printf("550 5.6.0 The message holds a bare LF where servers disagree on its end (session %s)", d.session.ID)
+		return fmt.Errorf("message: %w", err)
+	case err != nil:
+		if s.complete {
+			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
+		}
+		log.Warn("upstream lost", "cause", err)
+		err = d.failed(err, 1)
+		d.tx = transaction{} // the message has had its answer
+		return err
+	}
+	d.relayReply(verdict)
+	log.Info("message relayed", "verdict", proxy.Sanitize([]byte(verdict.lines[0])))
+	if s.early {
+		d.tx.abort()
+	}
+	d.end(verdict)
+	return nil
+}
+
+// withdraw ends the transaction of a message that isn't whole. An upstream that
+// has heard of it never hears its end.
+func (d *dialogue) withdraw(s *stream) {
+	if s.sent {
+		d.tx.abort()
+	} else {
+		d.tx.reset()
+	}
+}
+
+func milliseconds(t time.Duration) string { return t.Round(time.Millisecond).String() }
