@@ -115,12 +115,6 @@ func (c *census) stop() {
 	}
 }
 
-func (c *census) stopped() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.stopping
-}
-
 func reached(count, limit int) bool { return limit > 0 && count >= limit }
 
 func decrement[K comparable](m map[K]int, key K) {

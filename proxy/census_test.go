@@ -120,7 +120,7 @@ func TestStop(t *testing.T) {
 			t.Error("a session isn't told")
 		}
 	}
-	if _, ok := census.arrive(newArrival("192.0.2.1", "m", "c")); ok || !census.stopped() {
+	if _, ok := census.arrive(newArrival("192.0.2.1", "m", "c")); ok || !census.stopping {
 		t.Error("one more is let in")
 	}
 }

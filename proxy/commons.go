@@ -52,6 +52,9 @@ func (c *commons) close() {
 func (s *Session) UntilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	release := context.AfterFunc(s.server.opening, cancel)
+	if s.server.stopping() {
+		cancel() // AfterFunc takes its time
+	}
 	return ctx, func() { release(); cancel() }
 }
 

@@ -163,8 +163,8 @@ func allowed(networks []netip.Prefix, address netip.Addr) bool {
 // messages, hear why; the others may go on until ctx ends, and then their
 // connections close. The listeners have to be closed before.
 func (s *Server) Shutdown(ctx context.Context) {
+	s.stop() // first: nobody whose turn it is when another goes may begin
 	s.census.stop()
-	s.stop()
 	done := make(chan struct{})
 	go func() {
 		s.census.running.Wait()
@@ -183,7 +183,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 // servers, by protocol, as far as no login has succeeded since.
 func (s *Server) Refusals(account string) []Refusal { return s.upstreams.refusals.of(account) }
 
-func (s *Server) stopping() bool { return s.census.stopped() }
+func (s *Server) stopping() bool { return s.opening.Err() != nil }
 
 func (s *Server) admit(session *Session) *Failure {
 	if !s.census.logIn(session) {

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -193,3 +194,34 @@ func TestSMTPTokenEndsBetweenMessages(t *testing.T) {
 		}
 	})
 }
+
+// An upstream that loses patience while the message is collected, and says so,
+// hasn't heard of it: the transaction is repeated on a fresh connection.
+func TestSMTPUpstreamClosesWhileTheMessageIsCollected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, smtp.Protocol{}, tokens(oneToken))
+		first := make(chan io.Writer, 1)
+		b.dials(func(conn net.Conn) {
+			playOnTLS(conn, chunkingSpeech, func(secure io.Writer, line string) string {
+				if line == "RCPT TO:<c@d.example>" {
+					select {
+					case first <- secure:
+					default: // the second connection
+					}
+				}
+				return allRight(line)
+			})
+		})
+		c := b.logInSMTP(t)
+		c.lease(t, "250 ok")
+		c.say(t, "DATA\r\n")
+		c.hear(t, "354 ")
+		_, _ = io.WriteString(<-first, "451 4.7.0 Timeout waiting for client input\r\n")
+		synctest.Wait()
+		c.say(t, ".\r\n")
+		c.hear(t, "250 ok")
+	})
+}
+
+// chunkingSpeech is what an upstream says up to the login that offers CHUNKING.
+var chunkingSpeech = []string{"220 ready", "250-exchange.example\r\n250-CHUNKING\r\n250 AUTH XOAUTH2", "334 ", "235 ok"}

@@ -120,10 +120,15 @@ func (b *bubble) logInSMTP(t *testing.T) *client {
 // playSMTP plays an upstream; answer answers each line that it hears after the
 // login.
 func playSMTP(conn net.Conn, answer func(line string) string) {
+	playOnTLS(conn, speeches[2].upstream, func(_ io.Writer, line string) string { return answer(line) })
+}
+
+// playOnTLS is the same with other words up to the login, and with the
+// connection to say more on.
+func playOnTLS(conn net.Conn, replies []string, answer func(secure io.Writer, line string) string) {
 	own, _ := certificate()
 	secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{own}})
 	in := bufio.NewReader(secure)
-	replies := speeches[2].upstream
 	reply := replies[0]
 	for i := 1; ; i++ {
 		if reply != "" {
@@ -139,7 +144,7 @@ func playSMTP(conn net.Conn, answer func(line string) string) {
 		if i < len(replies) {
 			reply = replies[i]
 		} else {
-			reply = answer(strings.TrimSuffix(line, "\r\n"))
+			reply = answer(secure, strings.TrimSuffix(line, "\r\n"))
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -189,31 +188,15 @@ func lockStep(t testing.TB, s *stage.Stage, message string) {
 		t.Fatal(err)
 	}
 	in := bufio.NewReader(conn)
-	ask(t, conn, in, "", "220")
 	for _, step := range []struct{ say, hear string }{
-		{"EHLO laptop\r\n", "250"}, {auth, "235"}, {"MAIL FROM:<a@b.example>\r\n", "250"},
+		{"", "220"}, {"EHLO laptop\r\n", "250"}, {auth, "235"}, {"MAIL FROM:<a@b.example>\r\n", "250"},
 		{"RCPT TO:<c@d.example>\r\n", "250"}, {"DATA\r\n", "354"}, {stuffed(message), "250"}, {"QUIT\r\n", "221"},
 	} {
-		ask(t, conn, in, step.say, step.hear)
+		if heard, ok := exchangeLine(conn, in, step.say, step.hear); !ok {
+			t.Fatalf("to %.40q: heard %q, want %s", step.say, heard, step.hear)
+		}
 	}
 	_ = conn.Close()
-}
-
-// ask says something and hears a whole reply.
-func ask(t testing.TB, conn net.Conn, in *bufio.Reader, say, code string) {
-	t.Helper()
-	if _, err := io.WriteString(conn, say); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		line, err := in.ReadString('\n')
-		if err != nil || !strings.HasPrefix(line, code) {
-			t.Fatalf("to %.40q: heard %q, %v; want %s", say, line, err, code)
-		}
-		if line[3] == ' ' {
-			return
-		}
-	}
 }
 
 // A client that goes away right behind its message: it is delivered once, and

@@ -39,6 +39,7 @@ var commands = map[string]command{
 var relayed = map[string]bool{
 	"SIZE": true, "DSN": true, "ENHANCEDSTATUSCODES": true, "8BITMIME": true, "SMTPUTF8": true,
 	"DELIVERBY": true, "FUTURERELEASE": true, "MT-PRIORITY": true, "RRVS": true,
+	"CHUNKING": true, "BINARYMIME": true,
 }
 
 // exchangeOffers is what Exchange Online offers (measured until 2026), as far

@@ -164,9 +164,13 @@ func (u *upstream) due() time.Time {
 	return u.goodUntil
 }
 
-// quit says goodbye without waiting for an answer.
-func (u *upstream) quit() {
+// quit says goodbye, and if it is patient waits a moment for the upstream to
+// close, which has counted the connection off then.
+func (u *upstream) quit(patient bool) {
 	u.conn.Farewell(farewell)
 	u.conn.Printf("QUIT")
+	for err := u.conn.Flush(); patient && err == nil; {
+		_, err = readReply(u.conn)
+	}
 	_ = u.conn.Close()
 }

@@ -220,12 +220,6 @@ func (d *dialogue) vrfy(string) error {
 	return nil
 }
 
-// bdat ends the session: the chunk is under way already, and it isn't offered.
-func (d *dialogue) bdat(string) error {
-	d.client.Printf("502 5.5.1 CHUNKING is not offered")
-	return io.EOF
-}
-
 // auth is RFC 4954, with what devices make of it.
 func (d *dialogue) auth(argument string) error {
 	if d.loggedIn {

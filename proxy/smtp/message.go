@@ -3,6 +3,7 @@ package smtp
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"oauthproxy/proxy"
@@ -20,6 +21,8 @@ func (d *dialogue) data(argument string) error {
 		return nil
 	case d.tx.accepted == 0:
 		return d.nonsense("554 5.5.1 No valid recipients") // RFC 5321 section 3.3
+	case d.tx.chunks > 0, d.tx.isBinary():
+		return d.nonsense("503 5.5.1 BDAT comes next") // RFC 3030 sections 2 and 3
 	}
 	started := time.Now()
 	if d.tx.up.chunking {
@@ -60,8 +63,7 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 	defer d.client.Shield(false)
 	s := newStream(d.client)
 	verdict, err := send(s)
-	log := d.session.Log.With("account", d.session.Account, "recipients", d.tx.accepted, "bytes", s.size,
-		"waited", milliseconds(d.tx.waited), "duration", milliseconds(time.Since(started)))
+	log := d.messageLog(s.size, started)
 	switch {
 	case errors.Is(err, errClient):
 		d.withdraw(s)
@@ -98,6 +100,12 @@ func (d *dialogue) withdraw(s *stream) {
 	} else {
 		d.tx.reset()
 	}
+}
+
+// messageLog is for a line about a message.
+func (d *dialogue) messageLog(size int64, started time.Time) *slog.Logger {
+	return d.session.Log.With("account", d.session.Account, "recipients", d.tx.accepted, "bytes", size,
+		"waited", milliseconds(d.tx.waited), "duration", milliseconds(time.Since(started)))
 }
 
 func milliseconds(t time.Duration) string { return t.Round(time.Millisecond).String() }

@@ -20,6 +20,9 @@ const (
 	// crowdedFor is how long fewer are used, after Exchange has refused one
 	// because other programs use the mailbox too.
 	crowdedFor = time.Minute
+	// crowdedOutFor is how long it isn't asked again, when none of ours is
+	// left: those who wait aren't all to try in vain.
+	crowdedOutFor = 10 * time.Second
 
 	// maxIdle is how long a connection is kept without use. Exchange drops
 	// it after some minutes, and somebody else may want its place.
@@ -54,9 +57,12 @@ type pool struct {
 	slots    int         // as many as there may be now
 	dialing  int         // slots of connections that haven't logged in yet
 	accepted int         // slots of those that have
+	leaving  int         // slots of those that say goodbye
 	kept     []*upstream // those of them that nobody uses, the latest last
 	waiting  list.List   // of *turn, the first first; empty while anything is free
 	crowded  time.Time   // when there are all slots again; zero: now
+	out      error       // why none is opened, until
+	outUntil time.Time   // then
 	offered  []string    // what the upstream has shown last, in answer to EHLO
 	first    *attempt    // the login that shows whether Exchange accepts us
 	timer    *time.Timer // for what is due
@@ -132,17 +138,32 @@ func (p *pool) free() (up *upstream, ok bool) {
 		}
 		p.remove(up)
 	}
-	if p.accepted+p.dialing < p.slots {
+	if p.inUse() < p.slots {
 		p.dialing++
 		return nil, true
 	}
 	return nil, false
 }
 
+// inUse counts the slots that aren't free.
+func (p *pool) inUse() int { return p.dialing + p.accepted + p.leaving }
+
 // open opens a connection in a slot that has been granted.
 func (p *pool) open(ctx context.Context, open opener) (up *upstream, err error) {
 	defer func() { p.settle(up, err) }() // though it panics
+	if err := p.crowdedOut(); err != nil {
+		return nil, err
+	}
 	return open(ctx)
+}
+
+func (p *pool) crowdedOut() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().Before(p.outUntil) {
+		return p.out
+	}
+	return nil
 }
 
 // settle ends the dialing in a slot: with a connection, or without one and the
@@ -158,6 +179,9 @@ func (p *pool) settle(up *upstream, err error) {
 	}
 	if errors.Is(err, errCrowded) {
 		p.crowd()
+		if now := time.Now(); p.accepted == 0 && now.After(p.outUntil) {
+			p.out, p.outUntil = err, now.Add(crowdedOutFor)
+		}
 	}
 	p.grant()
 }
@@ -220,10 +244,20 @@ func (p *pool) overrun(up *upstream) {
 	p.grant()
 }
 
-// part closes a connection with QUIT, without waiting for it.
+// part closes a connection with QUIT, in the background. Its slot is free when
+// Exchange has heard that, so that it doesn't count the next one as one too
+// many.
 func (p *pool) part(up *upstream) {
 	p.accepted--
-	p.parting.Go(up.quit)
+	p.leaving++
+	patient := !p.closed
+	p.parting.Go(func() {
+		up.quit(patient)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.leaving--
+		p.grant()
+	})
 }
 
 // remove closes a connection that has been kept: with QUIT if it is alive.
@@ -278,7 +312,7 @@ func (p *pool) introduce(ctx context.Context, open opener) error {
 		<-a.done // within openTimeout
 		return a.err
 	}
-	if p.accepted+p.dialing >= p.slots {
+	if p.inUse() >= p.slots {
 		p.mu.Unlock()
 		return nil
 	}

@@ -45,6 +45,9 @@ func (m *mailbox) open(ctx context.Context) (*upstream, error) {
 		in := bufio.NewScanner(theirs)
 		for in.Scan() {
 			m.hear(in.Text())
+			if in.Text() == "QUIT" {
+				break
+			}
 		}
 		m.hear("END")
 		_ = theirs.Close()
@@ -90,8 +93,8 @@ func inPool(t *testing.T, test func(t *testing.T, p *pool, m *mailbox)) {
 		_ = p.Close()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.accepted+p.dialing != 0 || len(p.kept) != 0 || p.waiting.Len() != 0 {
-			t.Errorf("at the end: %d accepted, %d dialing, %d kept, %d wait", p.accepted, p.dialing, len(p.kept), p.waiting.Len())
+		if p.inUse() != 0 || len(p.kept) != 0 || p.waiting.Len() != 0 {
+			t.Errorf("at the end: %d slots in use, %d kept, %d wait", p.inUse(), len(p.kept), p.waiting.Len())
 		}
 	})
 }
@@ -448,13 +451,13 @@ func (h *history) check() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.accepted+p.dialing > maxConnections:
-		h.t.Fatalf("%d connections and %d slots", p.accepted, p.dialing)
+	case p.inUse() > maxConnections:
+		h.t.Fatalf("%d slots in use", p.inUse())
 	case p.accepted != len(h.leased)+len(p.kept) || p.dialing != h.slots:
 		h.t.Fatalf("%d accepted, of which %d leased and %d kept; %d dialing, of which %d known", p.accepted, len(h.leased), len(p.kept), p.dialing, h.slots)
 	case p.waiting.Len() != len(h.waiting):
 		h.t.Fatalf("%d wait, %d know it", p.waiting.Len(), len(h.waiting))
-	case p.waiting.Len() > 0 && (len(p.kept) > 0 || p.accepted+p.dialing < p.slots):
+	case p.waiting.Len() > 0 && (len(p.kept) > 0 || p.inUse() < p.slots):
 		h.t.Fatalf("%d wait for nothing", p.waiting.Len())
 	}
 }

@@ -228,7 +228,7 @@ func TestManyRecipients(t *testing.T) {
 	s.PlayUpstream(upstream.serve)
 	var said strings.Builder
 	said.WriteString(auth + "MAIL FROM:<a@b.example>\r\n")
-	const recipients = 2*maxBatch + 7
+	const recipients = 5007
 	for i := range recipients {
 		fmt.Fprintf(&said, "RCPT TO:<r%d@d.example>\r\n", i)
 	}

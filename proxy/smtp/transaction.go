@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,10 @@ type transaction struct {
 
 	recipients []string // the commands of those accepted, for a replay
 	held       int      // bytes of these; beyond maxHeld there is no replay
+
+	chunks int       // of the message, by BDAT
+	size   int64     // of these
+	begun  time.Time // when the first came
 }
 
 // reset ends the transaction and gives its connection back.
@@ -62,8 +67,8 @@ func (t *transaction) accept(command string) {
 }
 
 // canReplay tells whether the transaction may be repeated on another
-// connection, which is done once.
-func (t *transaction) canReplay() bool { return !t.replayed && t.held <= maxHeld }
+// connection, which is done once. Chunks that have been passed on aren't held.
+func (t *transaction) canReplay() bool { return !t.replayed && t.held <= maxHeld && t.chunks == 0 }
 
 // mail begins a transaction. 250 is given on credit (RFC 5321 section 3.3
 // allows it): the upstream hears of it with the first recipient, whose answer
@@ -195,6 +200,12 @@ func (d *dialogue) askRecipients(batch []string) (replies []reply, err error) {
 	return replies[1:], nil
 }
 
+// isBinary tells whether the message has been announced as one that BDAT alone
+// can carry (RFC 3030 section 3).
+func (t *transaction) isBinary() bool {
+	return slices.ContainsFunc(strings.Fields(t.mail), func(p string) bool { return strings.EqualFold(p, "BODY=BINARYMIME") })
+}
+
 // begin begins the transaction upstream. If a kept connection turns out to be
 // dead, another takes its place: nothing has been promised yet.
 func (d *dialogue) begin(batch []string) ([]reply, error) {
@@ -233,9 +244,7 @@ func repeat(r reply, n int) []reply {
 // dropIfClosing ends a transaction whose upstream has said that it closes.
 func (d *dialogue) dropIfClosing(r reply) {
 	if r.code == 421 && d.tx.up != nil {
-		mail := d.tx.mail
-		d.tx.abort()
-		d.tx.mail, d.tx.refusal = mail, &r
+		d.tx.refuse(r)
 	}
 }
 

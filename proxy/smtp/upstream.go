@@ -179,7 +179,8 @@ func refusal(what string, r reply, kind proxy.Kind) *proxy.Failure {
 	case r.code < 400:
 		f.Kind = proxy.UpstreamProtocol
 	case r.code == 432, r.code == 421:
-		f.Text = "Exchange is busy, try again later"
+		// It may be over as soon as a connection ends: the pool knows.
+		f.Kind, f.Text = proxy.UpstreamUnreachable, "Exchange is busy, try again later"
 		f.Cause = fmt.Errorf("%w: %w", errCrowded, f.Cause)
 	case r.code < 500:
 		f.Text = "Exchange is busy, try again later"
