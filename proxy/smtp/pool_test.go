@@ -108,7 +108,7 @@ func TestPoolIdle(t *testing.T) {
 		p.keep(take(t, p, m))
 		time.Sleep(maxIdle - 1)
 		wantHeard(t, m)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantHeard(t, m, "QUIT", "END")
 		if len(m.theirs) != 1 {
 			t.Errorf("%d connections", len(m.theirs))
