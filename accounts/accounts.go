@@ -34,6 +34,9 @@ type Login struct {
 	Protocols []string
 	// Device marks a machine that needs its mail repaired. It is only handed on.
 	Device bool
+	// Sending are the rules for what the login sends, or nil. They are only
+	// handed on.
+	Sending *Sending
 }
 
 // Attempt is a client trying to log in.
@@ -50,8 +53,9 @@ type Grant struct {
 	Account string
 	// Login is a name for logs: the user as configured, or the network of a
 	// login by address, e.g. 192.168.10.22/32.
-	Login  string
-	Device bool
+	Login   string
+	Device  bool
+	Sending *Sending
 }
 
 // ErrRefused is the one answer to everything that is wrong with an attempt.

@@ -31,6 +31,7 @@ type login struct {
 	networks  []netip.Prefix
 	protocols []string
 	device    bool
+	sending   *Sending
 }
 
 // New checks the accounts and returns their Directory. The error names every
@@ -73,7 +74,7 @@ func (d *Directory) costliest() hash {
 }
 
 func (d *Directory) add(mailbox string, l Login) error {
-	added := &login{account: mailbox, user: l.User, hashText: l.PasswordHash, protocols: slices.Clone(l.Protocols), device: l.Device}
+	added := &login{account: mailbox, user: l.User, hashText: l.PasswordHash, protocols: slices.Clone(l.Protocols), device: l.Device, sending: l.Sending}
 	for _, network := range l.Networks {
 		if !network.IsValid() {
 			return fmt.Errorf("login %q: one of its networks is no network", l.User)

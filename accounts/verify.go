@@ -46,7 +46,7 @@ func (d *Directory) VerifyAddress(protocol string, addr netip.Addr) (Grant, bool
 	addr = plainAddress(addr)
 	for _, l := range d.byAddress {
 		if network, found := l.network(addr); found && l.allowsProtocol(protocol) {
-			return Grant{Account: l.account, Login: network.String(), Device: l.device}, true
+			return Grant{Account: l.account, Login: network.String(), Device: l.device, Sending: l.sending}, true
 		}
 	}
 	return Grant{}, false
@@ -68,7 +68,7 @@ func (l *login) barred(protocol string, addr netip.Addr) error {
 }
 
 func (l *login) grant() Grant {
-	return Grant{Account: l.account, Login: l.user, Device: l.device}
+	return Grant{Account: l.account, Login: l.user, Device: l.device, Sending: l.sending}
 }
 
 func (d *Directory) fingerprint(l *login, a Attempt) fingerprint {

@@ -99,6 +99,7 @@ func (r *accountReader) login(s *section, mailbox string) Login {
 		Protocols:    s.protocols(),
 		Device:       s.flag("device"),
 	}
+	l.Sending = s.sending(mailbox, l.Protocols)
 	if s.has("user") {
 		r.checkUser(s, l)
 	} else {

@@ -119,6 +119,7 @@ type Login struct {
 	Networks     []netip.Prefix // where it may come from; empty means anywhere
 	Protocols    []string       // what it may speak; empty means all
 	Device       bool           // a printer or another machine, no person
+	Sending      Sending
 }
 
 // Upstream says where Exchange is.

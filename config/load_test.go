@@ -82,7 +82,7 @@ func TestDefaults(t *testing.T) {
 			Upstream: upstream,
 		}},
 		Upstream:       upstream,
-		Limits:         Limits{Sessions: 10000, SessionsPerAddress: 200, SessionsPerLogin: 100},
+		Limits:         Limits{Sessions: 10000, SessionsPerAddress: 200, SessionsPerLogin: 100, MessagesPerMinute: 30, RecipientsPerDay: 10000},
 		StateDirectory: filepath.Join(folder, ".local", "state", "oauthproxy"),
 		Log:            Log{Level: "info", Format: "text"},
 	}
@@ -98,7 +98,9 @@ accounts:                  # before what it refers to
 - mailbox: scanner@contoso.com
   app: devices
   logins:
-  - {user: 0123, password_hash: $argon2id$good, networks: [192.168.10.21, 'fd00:10::/64'], protocols: [smtp, imap], device: true}
+  - {user: 0123, password_hash: $argon2id$good, networks: [192.168.10.21, 'fd00:10::/64'], protocols: [smtp, imap], device: true,
+    sender: mailbox, allow_senders: [copier@localhost, '@printers.example'], allow_recipients: ['@contoso.com'],
+    max_message_size: 10 mb, messages_per_minute: 5, recipients_per_message: 20}
   - networks: &office [192.168.10.22/32]
     protocols: [smtp]
     device: false
@@ -114,7 +116,7 @@ listeners:
 - {protocol: pop3, address: ':110', tls: starttls, names: [Mail.contoso.com, 192.168.10.5, 'FD00:10::5'], legacy_tls: true, networks: *office}
 - {protocol: imap, address: ':143', tls: auto, certificate_file: rsa.pem, key_file: rsa.key, legacy_tls: true, networks: *office}
 upstream: {cloud: gcc-high, imap: {address: 'imap.example:143', tls: starttls}, ca_file: roots.pem}
-limits: {sessions: 0, sessions_per_address: 1, sessions_per_login: 010, messages_per_minute: 0, recipients_per_day: 0}
+limits: {sessions: 0, sessions_per_address: 1, sessions_per_login: 010, messages_per_minute: 0, recipients_per_day: 500}
 admin: {address: ''}
 state_directory: state
 store: {key_file: store.key}
@@ -140,13 +142,14 @@ log: {level: debug, format: json}
 		{IMAP, ":143", Auto, in("rsa.pem"), in("rsa.key"), nil, true, prefixes("192.168.10.22/32")},
 	})
 	check("logins", c.Accounts[0].Logins, []Login{
-		{"0123", "$argon2id$good", prefixes("192.168.10.21/32", "fd00:10::/64"), []string{SMTP, IMAP}, true},
-		{"", "", prefixes("192.168.10.22/32"), []string{SMTP}, false},
+		{"0123", "$argon2id$good", prefixes("192.168.10.21/32", "fd00:10::/64"), []string{SMTP, IMAP}, true, Sending{"scanner@contoso.com",
+			[]string{"copier@localhost", "@printers.example"}, []string{"@contoso.com"}, 10 << 20, 5, 20}},
+		{"", "", prefixes("192.168.10.22/32"), []string{SMTP}, false, Sending{}},
 	})
 	check("upstream", c.Upstream, Upstream{"gcc-high", imap, pop3, Host{"smtp.office365.us:587", StartTLS}, in("roots.pem")})
 	check("account's upstream", c.Accounts[0].Upstream,
 		Upstream{"gcc-high", imap, Host{pop3.Address, StartTLS}, Host{"smtp.example:25", StartTLS}, in("roots.pem")})
-	check("limits", c.Limits, Limits{0, 1, 10, 0, 0})
+	check("limits", c.Limits, Limits{0, 1, 10, 0, 500})
 	check("store", c.Store, Store{KeyFile: in("store.key")})
 	check("web proxy", c.HTTPProxy, wire.NewSecret("http://me:secret@127.0.0.1:3128"))
 	check("state directory", c.StateDirectory, in("state"))

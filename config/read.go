@@ -33,18 +33,9 @@ func limits(s *section) Limits {
 		Sessions:           s.count("sessions", 10_000),
 		SessionsPerAddress: s.count("sessions_per_address", 200),
 		SessionsPerLogin:   s.count("sessions_per_login", 100),
-		MessagesPerMinute:  s.noPacing("messages_per_minute"),
-		RecipientsPerDay:   s.noPacing("recipients_per_day"),
+		MessagesPerMinute:  s.count("messages_per_minute", 30),
+		RecipientsPerDay:   s.count("recipients_per_day", 10_000),
 	}
-}
-
-// noPacing reads a limit that only later versions will hold to.
-func (s *section) noPacing(key string) int {
-	n := s.count(key, 0)
-	if n > 0 {
-		s.report(key, "leave it out, or set it to 0", "pacing isn't built yet in this version")
-	}
-	return n
 }
 
 func admin(s *section) Admin {

@@ -5,12 +5,10 @@ import (
 	"strings"
 )
 
-// keys are what one kind of section may hold. Those of a later version are
-// refused like unknown ones, but whoever wrote them made no typing mistake.
+// keys are what one kind of section may hold.
 type keys struct {
 	of    string // where such a section stands, for hints
 	known []string
-	later []string
 }
 
 var (
@@ -35,10 +33,11 @@ var (
 	}
 	loginKeys = &keys{
 		of:    "a login",
-		known: []string{"user", "password_hash", "networks", "protocols", "device"},
-		later: []string{"sender", "allow_senders", "allow_recipients", "max_message_size",
-			"messages_per_minute", "recipients_per_message"},
+		known: append([]string{"user", "password_hash", "networks", "protocols", "device"}, loginSendingKeys...),
 	}
+	// loginSendingKeys are those of a login that are about what it sends.
+	loginSendingKeys = []string{"sender", "allow_senders", "allow_recipients", "max_message_size",
+		"messages_per_minute", "recipients_per_message"}
 	upstreamKeys = &keys{
 		of:    "upstream",
 		known: []string{"cloud", "imap", "pop3", "smtp", "ca_file"},

@@ -59,8 +59,6 @@ func (s *section) unknown(f field, k *keys) {
 	}
 	near := Nearest(f.key, k.known)
 	switch {
-	case slices.Contains(k.later, f.key):
-		report("remove it", "%s isn't built yet in this version", f.key)
 	case f.value.kind == nothing && near == "":
 		// Probably the rest of a value, which may be a secret: don't quote it.
 		report("put quotes around a value that has a comma in it", "a key without a value")
