@@ -69,7 +69,10 @@ type bubble struct {
 // newBubble returns a server of one account. The end of the test stops it.
 func newBubble(t testing.TB, protocol proxy.Protocol, tokens proxy.Tokens) *bubble {
 	t.Helper()
-	directory, err := accounts.New([]accounts.Account{{Mailbox: mailbox, Logins: []accounts.Login{{User: "alice", PasswordHash: passwordHash()}}}})
+	directory, err := accounts.New([]accounts.Account{{Mailbox: mailbox, Logins: []accounts.Login{
+		{User: "alice", PasswordHash: passwordHash()},
+		{User: "kiosk", PasswordHash: passwordHash(), Sending: &accounts.Sending{MessagesPerMinute: 4}},
+	}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,9 @@ type Session struct {
 	Account string
 	Device  bool
 
+	// Sending are the rules for what the login sends; nil: none.
+	Sending *Sending
+
 	server  *Server
 	address netip.Addr
 	login   string
@@ -58,6 +61,9 @@ type Session struct {
 	admitted bool
 	up, down int64 // bytes relayed
 }
+
+// Sending are the rules for what a login sends.
+type Sending = accounts.Sending
 
 func (s *Server) newSession(conn net.Conn, l *Listener) *Session {
 	session := &Session{
@@ -180,7 +186,7 @@ func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
 	if !ok {
 		return Fail(Internal, "no %s upstream for %s", s.Protocol(), grant.Account)
 	}
-	s.Account, s.login, s.Device, s.route = grant.Account, grant.Login, grant.Device, route
+	s.Account, s.login, s.Device, s.Sending, s.route = grant.Account, grant.Login, grant.Device, grant.Sending, route
 	return nil
 }
 
@@ -206,6 +212,12 @@ func (s *Session) KnowsAddress() bool {
 	_, ok := s.server.accounts.VerifyAddress(s.Protocol(), s.address)
 	return ok
 }
+
+// Login returns the name of the login, once the client is verified.
+func (s *Session) Login() string { return s.login }
+
+// Address returns the client's address.
+func (s *Session) Address() netip.Addr { return s.address }
 
 // Protocol returns the protocol's name.
 func (s *Session) Protocol() string { return s.Listener.Protocol.Name() }

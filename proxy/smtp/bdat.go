@@ -58,7 +58,7 @@ func (d *dialogue) bdat(argument string) error {
 	}
 	d.client.Shield(true)
 	defer d.client.Shield(false)
-	if d.tx.mail != "" && d.tx.refusal == nil && d.tx.failure == nil && d.tx.accepted > 0 && d.tx.up.chunking {
+	if d.tx.mail != "" && d.tx.refusal == nil && d.tx.failure == nil && d.tx.accepted > 0 && d.tx.up.chunking && d.takesAsItIs() {
 		return d.passChunk(c)
 	}
 	s := &chunkStream{client: d.client, left: c.size}
@@ -73,7 +73,7 @@ func (d *dialogue) bdat(argument string) error {
 	case d.tx.accepted == 0:
 		return d.nonsense("554 5.5.1 No valid recipients")
 	}
-	if offers(d.offered, "CHUNKING") {
+	if offers(d.offered, "CHUNKING") && d.takesAsItIs() {
 		return d.failed(proxy.Fail(proxy.UpstreamProtocol, "this connection doesn't offer CHUNKING, another did"), 1)
 	}
 	return d.nonsense("502 5.5.1 CHUNKING is not offered")
@@ -83,6 +83,9 @@ func (d *dialogue) bdat(argument string) error {
 func (d *dialogue) passChunk(c chunk) error {
 	if d.tx.chunks == 0 {
 		d.tx.begun = time.Now()
+		if err := d.paceMailbox(); err != nil {
+			return d.refuseChunk(c, err)
+		}
 	}
 	d.tx.chunks++
 	d.tx.size += c.size
@@ -96,6 +99,7 @@ func (d *dialogue) passChunk(c chunk) error {
 		return err
 	case err != nil:
 		if s.left == 0 && c.last {
+			d.tx.spend()
 			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
 		}
 		log.Warn("upstream lost", "cause", err)
@@ -107,7 +111,7 @@ func (d *dialogue) passChunk(c chunk) error {
 	d.relayReply(r)
 	switch {
 	case c.last:
-		log.Info("message relayed", "verdict", proxy.Sanitize([]byte(r.lines[0])))
+		log.Info("message relayed", verdictOf(r)...)
 		d.end(r)
 	case !r.positive():
 		// Whatever the upstream makes of the chunks that follow, without
@@ -116,6 +120,17 @@ func (d *dialogue) passChunk(c chunk) error {
 		d.tx.refuse(r)
 	}
 	return nil
+}
+
+// refuseChunk answers a chunk that may not go on, behind its last byte.
+func (d *dialogue) refuseChunk(c chunk, cause error) error {
+	if !errors.Is(cause, errClientLeft) {
+		s := &chunkStream{client: d.client, left: c.size}
+		if err := s.run(nil); err != nil {
+			return err
+		}
+	}
+	return d.held(cause)
 }
 
 // refuse makes r the answer to all that follows in the transaction, and gives

@@ -30,7 +30,7 @@ func (d *dialogue) sendCollected(s *stream) (reply, error) {
 		upErr = errUnasked
 	}
 	verdict, err := d.deliver(s, upErr)
-	if errors.Is(err, errClient) || errors.Is(err, errAmbiguous) {
+	if errors.Is(err, errClient) || errors.Is(err, errAmbiguous) || errors.Is(err, errTooLarge) {
 		return reply{}, err
 	}
 	if err := s.drain(); err != nil {
@@ -41,13 +41,12 @@ func (d *dialogue) sendCollected(s *stream) (reply, error) {
 
 // collect reads the message until it ends or the buffer is full.
 func (s *stream) collect(buffer []byte) error {
-	for n := 0; n < len(buffer) && !s.heard; {
-		block, err := s.read(buffer[n:])
+	for s.held = buffer[:0]; len(s.held) < len(buffer) && !s.heard; {
+		block, err := s.read(buffer[len(s.held):])
 		if err != nil {
 			return err
 		}
-		n += len(block)
-		s.held = buffer[:n]
+		s.held = append(s.held, block...) // where it is already, unless it has been edited
 	}
 	return nil
 }

@@ -28,6 +28,9 @@ var (
 	errAmbiguous = errors.New("the message holds what some servers take for its end (a line of one dot with a bare LF)")
 )
 
+// errTooLarge means that the message is larger than its login may send.
+var errTooLarge = errors.New("the message is larger than the login's max_message_size")
+
 // stream is one message on its way from the client. It is relayed as it comes:
 // nothing is un-stuffed, stuffed or held, but for what collect has taken.
 type stream struct {
@@ -35,6 +38,9 @@ type stream struct {
 	scan   *scanner
 	held   []byte // what has come and hasn't gone upstream yet
 	heard  bool   // the client has said all of it
+	limit  int64  // bytes; 0: none
+	editor *editor
+	tail   []byte // may belong to the end of the data: not edited yet
 
 	size     int64
 	sent     bool // the upstream has heard of it
@@ -133,7 +139,25 @@ func (s *stream) read(buffer []byte) (block []byte, err error) {
 		n = end
 	}
 	s.size += int64(n)
-	return buffer[:n], nil
+	if s.limit > 0 && s.size > s.limit {
+		return nil, errTooLarge
+	}
+	return s.edited(buffer[:n]), nil
+}
+
+// edited returns what becomes of a block.
+func (s *stream) edited(block []byte) []byte {
+	if s.editor == nil {
+		return block
+	}
+	text := append(s.tail, block...)
+	if s.heard {
+		out := bytes.Clone(s.editor.next(bytes.TrimSuffix(text, endOfData)))
+		return append(append(out, s.editor.end()...), endOfData...)
+	}
+	ready := max(0, len(text)-len(endOfData)+1)
+	s.tail = bytes.Clone(text[ready:])
+	return s.editor.next(text[:ready])
 }
 
 // earlyVerdict reads a reply that came before the end of the message. A no

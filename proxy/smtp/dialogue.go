@@ -31,14 +31,21 @@ const (
 )
 
 // Protocol is SMTP.
-type Protocol struct{}
+type Protocol struct {
+	// Ledger holds the mailboxes to their pace; nil: they have none.
+	Ledger *Ledger
+}
 
 // Name returns "smtp".
 func (Protocol) Name() string { return "smtp" }
 
 // NewDialogue returns a session's dialogue.
-func (Protocol) NewDialogue(s *proxy.Session) proxy.Dialogue {
-	return &dialogue{session: s, client: s.Client}
+func (p Protocol) NewDialogue(s *proxy.Session) proxy.Dialogue {
+	ledger := p.Ledger
+	if ledger == nil {
+		ledger = NewLedger(Pace{})
+	}
+	return &dialogue{session: s, client: s.Client, ledger: ledger}
 }
 
 type dialogue struct {
@@ -53,9 +60,10 @@ type dialogue struct {
 	firstMail      string             // the argument of a MAIL that stood for a login
 	offered        []string           // EHLO keywords of the upstream, once known
 
-	pool *pool // the mailbox's
-	open opener
-	tx   transaction
+	ledger *Ledger
+	pool   *pool // the mailbox's
+	open   opener
+	tx     transaction
 }
 
 // ReadCredentials answers commands until one of them logs in.
@@ -166,7 +174,7 @@ func (d *dialogue) stranger(verb, argument string) error {
 		d.shown = &proxy.Credentials{ByAddress: true}
 		return nil
 	}
-	return d.nonsense("530 5.7.0 Log in first: switch on authentication for outgoing mail (session " + d.session.ID + ")")
+	return d.nonsense("530 5.7.0 Log in first: switch on authentication for outgoing mail")
 }
 
 // ehlo takes whatever the client calls itself: devices say the strangest
@@ -250,7 +258,7 @@ func (d *dialogue) auth(argument string) error {
 // nonsense answers what can't be done. A program that talks another protocol
 // is let go soon.
 func (d *dialogue) nonsense(reply string) error {
-	d.client.Printf("%s", reply)
+	d.say(reply)
 	if d.errors++; d.errors >= maxErrors {
 		d.client.Printf("421 4.7.0 Too many errors (session %s)", d.session.ID)
 		return io.EOF

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"oauthproxy/proxy"
@@ -25,6 +26,9 @@ func (d *dialogue) data(argument string) error {
 		return d.nonsense("503 5.5.1 BDAT comes next") // RFC 3030 sections 2 and 3
 	}
 	started := time.Now()
+	if err := d.paceMailbox(); err != nil {
+		return d.held(err)
+	}
 	if d.tx.up.chunking {
 		d.client.Printf("354 Start mail input; end with <CRLF>.<CRLF>")
 		return d.message(started, d.sendCollected)
@@ -46,6 +50,7 @@ func (d *dialogue) data(argument string) error {
 
 // end ends the transaction with the upstream's last word on it.
 func (d *dialogue) end(verdict reply) {
+	d.note(verdict)
 	switch {
 	case d.tx.up == nil:
 	case verdict.code == 421:
@@ -57,11 +62,36 @@ func (d *dialogue) end(verdict reply) {
 	d.tx.reset()
 }
 
+// held ends the wait of a message for its turn.
+func (d *dialogue) held(err error) error {
+	if errors.Is(err, errClientLeft) {
+		return err
+	}
+	return d.failed(err, 1)
+}
+
+// note draws from the upstream's last word on a message what concerns the next
+// ones of the mailbox.
+func (d *dialogue) note(verdict reply) {
+	d.mailbox().denials.note(d.tx.sender, verdict)
+	switch {
+	case verdict.positive():
+		d.tx.spend()
+		d.mailbox().delivered()
+	case verdict.code == 421 || verdict.code == 432:
+		d.mailbox().slowDown()
+	}
+}
+
 // message sends the message and tells the client the verdict on it.
 func (d *dialogue) message(started time.Time, send func(*stream) (reply, error)) error {
 	d.client.Shield(true)
 	defer d.client.Shield(false)
 	s := newStream(d.client)
+	s.limit = d.maxSize()
+	if e := d.edit(); e.changes() {
+		s.editor = newEditor(e)
+	}
 	verdict, err := send(s)
 	log := d.messageLog(s.size, started)
 	switch {
@@ -74,8 +104,18 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 		log.Warn("message refused", "cause", err)
 		d.client.Printf("550 5.6.0 The message holds a bare LF where servers disagree on its end (session %s)", d.session.ID)
 		return fmt.Errorf("message: %w", err)
+	case errors.Is(err, errTooLarge):
+		d.withdraw(s)
+		s.limit = 0
+		if err := s.drain(); err != nil {
+			return err
+		}
+		log.Warn("message refused", "cause", err)
+		d.say(d.tooLarge())
+		return nil
 	case err != nil:
 		if s.complete {
+			d.tx.spend()
 			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
 		}
 		log.Warn("upstream lost", "cause", err)
@@ -84,7 +124,7 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 		return err
 	}
 	d.relayReply(verdict)
-	log.Info("message relayed", "verdict", proxy.Sanitize([]byte(verdict.lines[0])))
+	log.Info("message relayed", verdictOf(verdict)...)
 	if s.early {
 		d.tx.abort()
 	}
@@ -104,8 +144,26 @@ func (d *dialogue) withdraw(s *stream) {
 
 // messageLog is for a line about a message.
 func (d *dialogue) messageLog(size int64, started time.Time) *slog.Logger {
-	return d.session.Log.With("account", d.session.Account, "recipients", d.tx.accepted, "bytes", size,
+	return d.session.Log.With("login", d.session.Login(), "account", d.session.Account,
+		"sender", proxy.Sanitize([]byte(d.tx.sender)), "recipients", d.tx.accepted, "bytes", size,
 		"waited", milliseconds(d.tx.waited), "duration", milliseconds(time.Since(started)))
 }
 
+// upstreamID is the name that Exchange gives a message that it has taken: "250
+// 2.0.0 OK <id> [Hostname=...]".
+var upstreamID = regexp.MustCompile(`<([^<>\s]+)>`)
+
+// verdictOf are the attributes of a log line that tell the verdict.
+func verdictOf(r reply) []any {
+	text := proxy.Sanitize([]byte(r.lines[0]))
+	attributes := []any{"verdict", text}
+	if id := upstreamID.FindStringSubmatch(text); r.positive() && id != nil {
+		attributes = append(attributes, "upstream_id", id[1])
+	}
+	return attributes
+}
+
 func milliseconds(t time.Duration) string { return t.Round(time.Millisecond).String() }
+
+// say gives a reply of our own, with the session's id.
+func (d *dialogue) say(text string) { d.client.Printf("%s (session %s)", text, d.session.ID) }

@@ -97,7 +97,11 @@ func (d *dialogue) extensions() []string {
 	var kept []string
 	for _, e := range d.offered {
 		keyword, _, _ := strings.Cut(strings.ToUpper(e), " ")
-		if relayed[keyword] {
+		switch {
+		case !relayed[keyword]:
+		case keyword == "SIZE":
+			kept = append(kept, d.sizeOffer(e))
+		case keyword != "CHUNKING" && keyword != "BINARYMIME" || d.takesAsItIs():
 			kept = append(kept, e)
 		}
 	}

@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	// maxBatch bounds how many pipelined recipients go upstream in one write.
-	maxBatch = 100
 	// maxHeld bounds the bytes of the recipients that are held for a replay:
 	// about a thousand, which is as many as Exchange ever takes.
 	maxHeld = 64 << 10
@@ -23,6 +21,7 @@ const (
 // its verdict. It takes an upstream connection with the first recipient.
 type transaction struct {
 	mail     string         // the command, as it goes upstream; empty: none begun
+	sender   string         // the address in it
 	refusal  *reply         // the upstream's no to MAIL, or 421: the answer to all that follows
 	failure  *proxy.Failure // why the upstream can't be asked any more: likewise
 	up       *upstream      // leased
@@ -34,6 +33,9 @@ type transaction struct {
 	recipients []string // the commands of those accepted, for a replay
 	held       int      // bytes of these; beyond maxHeld there is no replay
 
+	pacer    *pacer // of the mailbox
+	reserved int    // recipients, of a day's
+
 	chunks int       // of the message, by BDAT
 	size   int64     // of these
 	begun  time.Time // when the first came
@@ -41,6 +43,7 @@ type transaction struct {
 
 // reset ends the transaction and gives its connection back.
 func (t *transaction) reset() {
+	t.unreserve(t.reserved)
 	if t.up != nil {
 		t.up.pool.keep(t.up)
 	}
@@ -50,11 +53,32 @@ func (t *transaction) reset() {
 // abort ends the transaction and closes its connection: nothing may be said
 // on it any more.
 func (t *transaction) abort() {
+	t.unreserve(t.reserved)
 	if t.up != nil {
 		t.up.pool.drop(t.up)
 	}
 	*t = transaction{}
 }
+
+// reserve counts a recipient against the mailbox's limit of a day.
+func (t *transaction) reserve(p *pacer) (ok bool) {
+	if ok = p.reserve(); ok {
+		t.pacer = p
+		t.reserved++
+	}
+	return ok
+}
+
+// unreserve takes back what has come to nothing.
+func (t *transaction) unreserve(n int) {
+	if n > 0 {
+		t.pacer.release(n)
+		t.reserved -= n
+	}
+}
+
+// spend makes it final: the message has gone, or may have.
+func (t *transaction) spend() { t.reserved = 0 }
 
 // accept notes a recipient that the upstream has accepted.
 func (t *transaction) accept(command string) {
@@ -84,7 +108,16 @@ func (d *dialogue) mail(argument string) error {
 	if d.session.Device {
 		p = p.withDomain(d.domain())
 	}
-	d.tx = transaction{mail: "MAIL FROM:" + p.String()}
+	p, refusal := d.sender(p)
+	if refusal != "" {
+		d.say(refusal)
+		return nil
+	}
+	if verdict, denied := d.mailbox().denials.of(p.address); denied {
+		d.relayReply(verdict)
+		return nil
+	}
+	d.tx = transaction{mail: "MAIL FROM:" + p.String(), sender: p.address}
 	d.client.Printf("250 2.1.0 Sender OK")
 	return nil
 }
@@ -92,74 +125,6 @@ func (d *dialogue) mail(argument string) error {
 // domain is the mailbox's.
 func (d *dialogue) domain() string {
 	return d.session.Account[strings.LastIndexByte(d.session.Account, '@')+1:]
-}
-
-// rcpt passes a recipient on, and together with it those that the client has
-// pipelined behind it.
-func (d *dialogue) rcpt(argument string) error {
-	if d.tx.mail == "" {
-		return d.nonsense("503 5.5.1 MAIL comes first")
-	}
-	first, ok := d.recipient(argument)
-	if !ok {
-		return d.nonsense("501 5.5.4 The form is RCPT TO:<address>")
-	}
-	batch := []string{first}
-	broken := false
-	for !broken && len(batch) < maxBatch && d.client.NextIs("RCPT ") {
-		line, err := d.client.ReadLine(maxLine)
-		if err != nil {
-			broken = true // answered below, behind the others
-			break
-		}
-		d.client.TraceHeard(string(line))
-		next, ok := d.recipient(strings.TrimRight(string(line[len("RCPT "):]), " \t\r"))
-		if !ok {
-			broken = true
-			break
-		}
-		batch = append(batch, next)
-	}
-	if err := d.recipients(batch); err != nil {
-		return err
-	}
-	if broken {
-		return d.nonsense("501 5.5.4 The form is RCPT TO:<address>")
-	}
-	return nil
-}
-
-func (d *dialogue) recipient(argument string) (command string, ok bool) {
-	p, ok := parsePath(argument, "TO")
-	if !ok || p.address == "" {
-		return "", false
-	}
-	if d.session.Device && !strings.EqualFold(p.address, "postmaster") { // RFC 5321 section 4.1.1.3
-		p = p.withDomain(d.domain())
-	}
-	return "RCPT TO:" + p.String(), true
-}
-
-// recipients sends a batch upstream and relays the replies.
-func (d *dialogue) recipients(batch []string) error {
-	if d.answered(len(batch)) {
-		return nil
-	}
-	replies, err := d.askRecipients(batch)
-	if errors.Is(err, errClientLeft) {
-		return err
-	}
-	if err != nil {
-		return d.failed(err, len(batch))
-	}
-	for i, r := range replies {
-		if r.positive() {
-			d.tx.accept(batch[i])
-		}
-		d.relayReply(r)
-	}
-	d.dropIfClosing(replies[len(replies)-1])
-	return nil
 }
 
 // answered gives n commands of a transaction that has come to nothing the
@@ -209,6 +174,9 @@ func (t *transaction) isBinary() bool {
 // begin begins the transaction upstream. If a kept connection turns out to be
 // dead, another takes its place: nothing has been promised yet.
 func (d *dialogue) begin(batch []string) ([]reply, error) {
+	if err := d.paceLogin(); err != nil {
+		return nil, err
+	}
 	by, err := d.lease()
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ const (
 	UmlautUser, UmlautPassword = "jürgen", "Grüße-Wy9q-Tolz"
 	BlankUser, BlankPassword   = "two words", "  Wz4 rimp-Dox "
 	Device, DevicePassword     = "copier", "Pn4-dosk-Viy"
+	RuledDevice                = "kiosk" // with rules, and the device's password
 	WrongPassword              = "Hx2-ubbo-Jyk-W"
 )
 
@@ -50,6 +51,14 @@ func logins(byAddress bool) []accounts.Account {
 	}}
 	devices := accounts.Account{Mailbox: DeviceMailbox, Logins: []accounts.Login{
 		{User: Device, PasswordHash: hashes[DevicePassword], Device: true},
+		{User: RuledDevice, PasswordHash: hashes[DevicePassword], Sending: &accounts.Sending{
+			Sender:               DeviceMailbox,
+			AllowSenders:         []string{"kiosk@localhost", "@printers.example"},
+			AllowRecipients:      []string{"@contoso.example"},
+			MaxMessageSize:       1000,
+			RecipientsPerMessage: 2,
+			MessagesPerMinute:    2,
+		}},
 	}}
 	if byAddress {
 		loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}

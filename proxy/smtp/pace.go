@@ -1,0 +1,185 @@
+package smtp
+
+import (
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// Exchange's pause after it has said that a mailbox sends too much isn't
+	// documented; these are ours.
+	firstPause = 5 * time.Second
+	maxPause   = 2 * time.Minute
+	// day is the window of the recipients' limit: it is a rolling one
+	// (Microsoft's page on Exchange Online limits, 2026-11).
+	day = 24
+)
+
+// Pace is what a mailbox may send. Zero means no limit.
+type Pace struct {
+	MessagesPerMinute int
+	RecipientsPerDay  int
+}
+
+// pacer holds a mailbox to its pace. It is shared by all sessions of the
+// mailbox.
+type pacer struct {
+	pace     Pace
+	messages *rate.Limiter // nil: no limit
+
+	denials denials
+
+	mu     sync.Mutex
+	until  time.Time     // Exchange wants a pause
+	pause  time.Duration // the last one
+	hours  map[int64]int // recipients by hours since 1970
+	warned struct{ minute, day bool }
+}
+
+// errTooFast means that a message would have to wait for longer than its
+// client does.
+var errTooFast = errors.New("the mailbox has sent as many messages as Exchange allows")
+
+func newPacer(p Pace) *pacer {
+	paced := &pacer{pace: p, hours: make(map[int64]int)}
+	if p.MessagesPerMinute > 0 {
+		perMessage := time.Minute / time.Duration(p.MessagesPerMinute)
+		paced.messages = rate.NewLimiter(rate.Every(perMessage), p.MessagesPerMinute)
+	}
+	return paced
+}
+
+// message waits until one more message may be sent, for at most patience: what
+// takes longer gives errTooFast at once. Messages that wait go in the order in
+// which they came. An error of sleep ends the wait.
+func (p *pacer) message(patience time.Duration, sleep func(time.Duration) error) error {
+	now := time.Now()
+	wait := p.pauseLeft(now)
+	var place *rate.Reservation
+	if p.messages != nil {
+		place = p.messages.ReserveN(now, 1)
+		wait = max(wait, place.DelayFrom(now))
+	}
+	leave := func(err error) error {
+		if place != nil {
+			place.Cancel()
+		}
+		return err
+	}
+	for deadline := now.Add(patience); wait > 0; wait = p.pauseLeft(time.Now()) {
+		if time.Now().Add(wait).After(deadline) {
+			return leave(errTooFast)
+		}
+		if err := sleep(wait); err != nil {
+			return leave(err)
+		}
+	}
+	return nil
+}
+
+func (p *pacer) pauseLeft(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.until.Sub(now)
+}
+
+// slowDown notes that Exchange has refused something because the mailbox sends
+// too much. Each refusal in a row doubles the pause.
+func (p *pacer) slowDown() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Before(p.until) {
+		return // one of those that were under way already
+	}
+	p.pause = min(max(2*p.pause, firstPause), maxPause)
+	p.until = now.Add(p.pause)
+}
+
+// delivered notes that Exchange has taken a message.
+func (p *pacer) delivered() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().After(p.until) {
+		p.pause = 0
+	}
+}
+
+// reserve counts one more recipient, unless the day's limit is reached.
+func (p *pacer) reserve() (ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pace.RecipientsPerDay > 0 && p.today() >= p.pace.RecipientsPerDay {
+		return false
+	}
+	p.hours[hour()]++
+	return true
+}
+
+// release takes back n recipients that came to nothing.
+func (p *pacer) release(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for h := hour(); n > 0 && h > hour()-day; h-- {
+		taken := min(n, p.hours[h])
+		p.hours[h] -= taken
+		n -= taken
+	}
+}
+
+// today returns the recipients of the last 24 hours.
+func (p *pacer) today() int {
+	sum := 0
+	oldest := hour() - day
+	for h, n := range p.hours {
+		if h <= oldest || h > oldest+day {
+			delete(p.hours, h) // long ago, or counted before the clock was set back
+			continue
+		}
+		sum += n
+	}
+	return sum
+}
+
+func hour() int64 { return time.Now().Unix() / 3600 }
+
+// warnings returns which limits have newly been used up to 80 %, in words for
+// the log.
+func (p *pacer) warnings() (all []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	const most = 0.8
+	crossed := func(warned *bool, near bool, text string) {
+		if near && !*warned {
+			all = append(all, text)
+		}
+		*warned = near
+	}
+	crossed(&p.warned.day, p.pace.RecipientsPerDay > 0 && float64(p.today()) >= most*float64(p.pace.RecipientsPerDay),
+		"80 % of the recipients of a day are used up")
+	crossed(&p.warned.minute, p.messages != nil && p.messages.Tokens() <= (1-most)*float64(p.messages.Burst()),
+		"80 % of the messages of a minute are used up, further ones will have to wait")
+	return all
+}
+
+// counts returns the recipients by hours since 1970, to be kept over a
+// restart.
+func (p *pacer) counts() map[int64]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.today() // forgets what is long ago
+	return maps.Clone(p.hours)
+}
+
+// restore takes up counts of an earlier run.
+func (p *pacer) restore(hours map[int64]int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for h, n := range hours {
+		p.hours[h] += max(0, n)
+	}
+}

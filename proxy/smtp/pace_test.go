@@ -1,0 +1,199 @@
+package smtp
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func sleep(d time.Duration) error { time.Sleep(d); return nil }
+
+func TestMessagesArePacedByTheMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{MessagesPerMinute: 30})
+		started := time.Now()
+		for range 30 {
+			if err := p.message(0, sleep); err != nil {
+				t.Fatalf("a message within the burst: %v", err)
+			}
+		}
+		if waited := time.Since(started); waited != 0 {
+			t.Fatalf("the burst has waited for %v", waited)
+		}
+		for i := range 10 {
+			if err := p.message(time.Minute, sleep); err != nil {
+				t.Fatalf("message %d after the burst: %v", i, err)
+			}
+		}
+		if waited := time.Since(started).Round(time.Millisecond); waited != 20*time.Second {
+			t.Errorf("10 messages after the burst took %v, want 20s", waited)
+		}
+	})
+}
+
+// Those who can't wait for so long are told at once, and use nothing up.
+func TestMessageBeyondPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{MessagesPerMinute: 1})
+		if err := p.message(0, sleep); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			if err := p.message(59*time.Second, sleep); !errors.Is(err, errTooFast) {
+				t.Fatalf("got %v, want errTooFast", err)
+			}
+		}
+		if err := p.message(time.Minute, sleep); err != nil {
+			t.Errorf("refused clients have used up the minute: %v", err)
+		}
+	})
+}
+
+func TestWaitingMessagesKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{MessagesPerMinute: 60})
+		for range 60 {
+			_ = p.message(0, sleep)
+		}
+		var mu sync.Mutex
+		var order []int
+		for i := range 20 {
+			go func() {
+				if err := p.message(time.Minute, sleep); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, i)
+			}()
+			synctest.Wait()
+		}
+		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		for i, n := range order {
+			if i != n {
+				t.Fatalf("order is %v", order)
+			}
+		}
+		if len(order) != 20 {
+			t.Errorf("%d of 20 went", len(order))
+		}
+	})
+}
+
+func TestClientThatGoesAwayWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{MessagesPerMinute: 1})
+		_ = p.message(0, sleep)
+		gone := errors.New("gone")
+		if err := p.message(time.Hour, func(time.Duration) error { return gone }); err != gone {
+			t.Errorf("got %v", err)
+		}
+		started := time.Now()
+		if err := p.message(time.Hour, sleep); err != nil || time.Since(started).Round(time.Second) != time.Minute {
+			t.Errorf("the next one waited for %v, %v: the place of the one that went away is lost", time.Since(started), err)
+		}
+	})
+}
+
+func TestExchangeSlowsTheMailboxDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{})
+		wait := func() time.Duration {
+			started := time.Now()
+			if err := p.message(time.Hour, sleep); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(started)
+		}
+		for i, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 2 * time.Minute, 2 * time.Minute} {
+			p.slowDown()
+			p.slowDown() // of the same moment
+			if got := wait(); got != want {
+				t.Errorf("pause %d is %v, want %v", i, got, want)
+			}
+		}
+		p.slowDown()
+		if err := p.message(time.Second, sleep); !errors.Is(err, errTooFast) {
+			t.Errorf("an impatient one: %v, want errTooFast", err)
+		}
+		wait()
+		time.Sleep(time.Second)
+		p.delivered()
+		p.slowDown()
+		if got := wait(); got != 5*time.Second {
+			t.Errorf("after a delivery the pause is %v, want 5s", got)
+		}
+	})
+}
+
+func TestRecipientsOfADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{RecipientsPerDay: 100})
+		reserve := func(n int) (got int) {
+			for range n {
+				if p.reserve() {
+					got++
+				}
+			}
+			return got
+		}
+		if got := reserve(60); got != 60 {
+			t.Errorf("%d of 60", got)
+		}
+		time.Sleep(12 * time.Hour)
+		if got := reserve(60); got != 40 {
+			t.Errorf("%d more, want 40", got)
+		}
+		p.release(10)
+		if got := reserve(60); got != 10 {
+			t.Errorf("%d after 10 came to nothing", got)
+		}
+
+		restarted := newPacer(Pace{RecipientsPerDay: 100})
+		restarted.restore(p.counts())
+		if restarted.reserve() {
+			t.Error("a restart gives a new day")
+		}
+		p = restarted
+		time.Sleep(12 * time.Hour)
+		if got := reserve(100); got != 60 {
+			t.Errorf("%d a day after the first 60, want 60", got)
+		}
+		time.Sleep(48 * time.Hour)
+		if got := reserve(200); got != 100 {
+			t.Errorf("%d two days later, want 100", got)
+		}
+		if n := len(p.counts()); n > day+1 {
+			t.Errorf("%d hours are remembered", n)
+		}
+	})
+}
+
+func TestWarnsOnceAt80Percent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{MessagesPerMinute: 10, RecipientsPerDay: 10})
+		var warnings []string
+		for range 10 {
+			_ = p.message(0, sleep)
+			p.reserve()
+			warnings = append(warnings, p.warnings()...)
+		}
+		if len(warnings) != 2 {
+			t.Errorf("got %q, want one warning of each kind", warnings)
+		}
+		time.Sleep(25 * time.Hour)
+		if w := p.warnings(); len(w) != 0 {
+			t.Errorf("a day later: %q", w)
+		}
+		for range 9 {
+			p.reserve()
+		}
+		if w := p.warnings(); len(w) != 1 {
+			t.Error("no warning on the next day")
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package smtp
+
+import (
+	"errors"
+	"strings"
+)
+
+// maxBatch bounds how many pipelined recipients go upstream in one write.
+const maxBatch = 100
+
+const noRecipient = "501 5.5.4 The form is RCPT TO:<address>"
+
+// rcpt passes a recipient on, and together with it those that the client has
+// pipelined behind it.
+func (d *dialogue) rcpt(argument string) error {
+	if d.tx.mail == "" {
+		return d.nonsense("503 5.5.1 MAIL comes first")
+	}
+	batch := []string{argument}
+	for len(batch) < maxBatch && d.client.NextIs("RCPT ") {
+		line, err := d.client.ReadLine(maxLine)
+		if err != nil {
+			line = nil // too long: an argument that is none
+		}
+		d.client.TraceHeard(string(line))
+		batch = append(batch, strings.TrimRight(string(line[min(len(line), len("RCPT ")):]), " \t\r"))
+	}
+	if d.answered(len(batch)) {
+		return nil
+	}
+	var recipients []recipient
+	for i, argument := range batch {
+		recipients = append(recipients, d.recipient(argument, d.tx.accepted+i))
+	}
+	return d.recipients(recipients)
+}
+
+// recipient is a RCPT: the command as it goes upstream, or why it doesn't.
+type recipient struct{ command, refusal string }
+
+// recipient looks at the argument of a RCPT that comes after so many others.
+func (d *dialogue) recipient(argument string, others int) recipient {
+	p, ok := parsePath(argument, "TO")
+	if !ok || p.address == "" {
+		return recipient{refusal: noRecipient}
+	}
+	if d.session.Device && !strings.EqualFold(p.address, "postmaster") { // RFC 5321 section 4.1.1.3
+		p = p.withDomain(d.domain())
+	}
+	return recipient{command: "RCPT TO:" + p.String(), refusal: d.refuseRecipient(p, others)}
+}
+
+// recipients sends a batch upstream and relays the replies, with our own
+// refusals in their places.
+func (d *dialogue) recipients(batch []recipient) error {
+	var commands []string
+	for _, r := range batch {
+		if r.refusal == "" {
+			commands = append(commands, r.command)
+		}
+	}
+	var replies []reply
+	if len(commands) > 0 {
+		var err error
+		if replies, err = d.askRecipients(commands); errors.Is(err, errClientLeft) {
+			return err
+		} else if err != nil {
+			return d.failed(err, len(batch))
+		}
+	}
+	next := 0
+	for _, r := range batch {
+		if r.refusal != "" {
+			if err := d.refuseRecipientBy(r.refusal); err != nil {
+				return err
+			}
+			continue
+		}
+		if replies[next].positive() {
+			d.tx.accept(r.command)
+		} else {
+			d.tx.unreserve(1)
+		}
+		d.relayReply(replies[next])
+		next++
+	}
+	if next > 0 {
+		d.dropIfClosing(replies[next-1])
+	}
+	return nil
+}
+
+// refuseRecipientBy gives a refusal of our own; what is no recipient at all
+// counts as nonsense.
+func (d *dialogue) refuseRecipientBy(refusal string) error {
+	if refusal == noRecipient {
+		return d.nonsense(refusal)
+	}
+	d.say(refusal)
+	return nil
+}

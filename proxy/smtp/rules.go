@@ -1,0 +1,164 @@
+package smtp
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"oauthproxy/proxy"
+)
+
+const (
+	// dataPatience is how long a client is held at DATA before it hears a
+	// temporary refusal: RFC 5321 section 4.5.3.2.4 gives it two minutes.
+	dataPatience = 100 * time.Second
+	// loginPatience is that at the first recipient, for a login's own pace.
+	loginPatience = 20 * time.Second
+)
+
+// rules are what the login may send, or nil.
+func (d *dialogue) rules() *proxy.Sending { return d.session.Sending }
+
+// edit is what becomes of the session's messages.
+func (d *dialogue) edit() edit {
+	e := edit{complete: d.session.Device, lineEnds: d.session.Device, domain: d.domain()}
+	if d.rules() != nil {
+		e.sender = d.rules().Sender
+	}
+	return e
+}
+
+// maxSize is the largest message of the login, in bytes; 0: no limit of ours.
+func (d *dialogue) maxSize() int64 {
+	if d.rules() == nil {
+		return 0
+	}
+	return d.rules().MaxMessageSize
+}
+
+// takesAsItIs tells whether messages pass unchanged and unmeasured: only then
+// may a client send chunks of its own.
+func (d *dialogue) takesAsItIs() bool { return !d.edit().changes() && d.maxSize() == 0 }
+
+// sender returns MAIL's argument as it goes upstream, or why the sender or its
+// message isn't taken.
+func (d *dialogue) sender(p path) (path, string) {
+	if !d.rules().AllowsSender(p.address) {
+		return p, fmt.Sprintf("550 5.7.1 This login may not send as %s", shown(p.address))
+	}
+	if max := d.maxSize(); max > 0 && p.size() > max {
+		return p, d.tooLarge()
+	}
+	if d.rules() != nil {
+		p.address = cmp.Or(d.rules().Sender, p.address)
+	}
+	return p, ""
+}
+
+func (d *dialogue) tooLarge() string {
+	return fmt.Sprintf("552 5.3.4 The message is larger than the %d bytes that this login may send", d.maxSize())
+}
+
+// sizeOffer is the SIZE that the client is told: the upstream's, or the login's
+// own if that is less.
+func (d *dialogue) sizeOffer(upstream string) string {
+	_, value, _ := strings.Cut(upstream, " ")
+	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+	if max := d.maxSize(); max > 0 && (err != nil || n == 0 || n > max) {
+		return fmt.Sprintf("SIZE %d", max)
+	}
+	return upstream
+}
+
+// refuseRecipient says why a recipient isn't taken, given how many others the
+// transaction has; empty: the upstream is asked.
+func (d *dialogue) refuseRecipient(p path, others int) string {
+	rules := d.rules()
+	switch {
+	case !rules.AllowsRecipient(p.address):
+		return fmt.Sprintf("550 5.7.1 This login may not send to %s", shown(p.address))
+	case rules != nil && rules.RecipientsPerMessage > 0 && others >= rules.RecipientsPerMessage:
+		return fmt.Sprintf("452 4.5.3 More than the %d recipients that this login may give a message", rules.RecipientsPerMessage)
+	case !d.tx.reserve(d.mailbox()):
+		return fmt.Sprintf("452 4.5.3 The %d recipients of a day are used up for this mailbox", d.mailbox().pace.RecipientsPerDay)
+	}
+	return ""
+}
+
+// mailbox is the pacer of the session's mailbox.
+func (d *dialogue) mailbox() *pacer { return d.ledger.mailbox(d.session.Account) }
+
+// paceLogin holds a message to the pace of its login, before it takes one of
+// the mailbox's connections.
+func (d *dialogue) paceLogin() error {
+	if d.rules() == nil || d.rules().MessagesPerMinute == 0 {
+		return nil
+	}
+	err := d.ledger.login(d.session.Login(), d.rules().MessagesPerMinute).message(loginPatience, d.rest)
+	return tooFast(err, "this login sends too many messages, try again in a minute")
+}
+
+// paceMailbox holds a message to the pace of its mailbox.
+func (d *dialogue) paceMailbox() error {
+	asked := time.Now()
+	err := d.mailbox().message(dataPatience, d.rest)
+	d.tx.waited += time.Since(asked)
+	for _, warning := range d.mailbox().warnings() {
+		d.session.Log.Warn(warning, "account", d.session.Account)
+	}
+	return tooFast(err, "this mailbox sends too many messages, try again in a minute")
+}
+
+func tooFast(err error, text string) error {
+	if errors.Is(err, errTooFast) {
+		return &proxy.Failure{Kind: proxy.Busy, Text: text, Cause: err}
+	}
+	return err
+}
+
+// rest waits, as long as the client does too and the proxy isn't to stop.
+func (d *dialogue) rest(wait time.Duration) error {
+	if err := d.client.Flush(); err != nil {
+		return err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	ctx, release := d.session.UntilStop(d.ctx)
+	defer release()
+	presence := attend(d.client)
+	defer presence.end()
+	for {
+		select {
+		case <-timer.C:
+			return nil
+		case <-presence.ended:
+			if presence.end(); presence.left() {
+				return errClientLeft
+			}
+		case <-ctx.Done():
+			return &proxy.Failure{Kind: proxy.ShuttingDown}
+		}
+	}
+}
+
+// size is the size that MAIL declares (RFC 1870), or 0.
+func (p path) size() int64 {
+	for parameter := range strings.FieldsSeq(p.parameters) {
+		keyword, value, _ := strings.Cut(parameter, "=")
+		if n, err := strconv.ParseInt(value, 10, 64); strings.EqualFold(keyword, "SIZE") && err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
+// shown is an address as a reply shows it: a copier's display is small.
+func shown(address string) string {
+	if address == "" {
+		return "an empty sender"
+	}
+	return proxy.Sanitize([]byte(address))
+}
