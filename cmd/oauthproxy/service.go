@@ -24,19 +24,13 @@ import (
 // grace is how long sessions may go on after the order to stop.
 const grace = 10 * time.Second
 
-// protocols are those that a listener can speak.
-var protocols = map[string]proxy.Protocol{
-	config.IMAP: imap.Protocol{},
-	config.POP3: pop3.Protocol{},
-	config.SMTP: smtp.Protocol{},
-}
-
 // service is the proxy, made of a configuration.
 type service struct {
-	signIns   *signIns
-	control   *admin.Server
-	server    *proxy.Server
-	listeners []listener
+	signIns    *signIns
+	control    *admin.Server
+	server     *proxy.Server
+	recipients *ledgerKeeper
+	listeners  []listener
 }
 
 // listener is an open port.
@@ -74,7 +68,7 @@ func newService(c *config.Config, log *slog.Logger) (*service, error) {
 		Log: log,
 	})
 	signIns.refusals = server.Refusals
-	s := &service{signIns: signIns, server: server}
+	s := &service{signIns: signIns, server: server, recipients: openLedger(c, log)}
 	if err := s.listen(c, log); err != nil {
 		s.stop()
 		return nil, err
@@ -95,9 +89,14 @@ func newService(c *config.Config, log *slog.Logger) (*service, error) {
 // listen opens the ports.
 func (s *service) listen(c *config.Config, log *slog.Logger) error {
 	var problems []error
+	protocols := map[string]proxy.Protocol{
+		config.IMAP: imap.Protocol{},
+		config.POP3: pop3.Protocol{},
+		config.SMTP: smtp.Protocol{Ledger: s.recipients.ledger},
+	}
 	certificates := &certificates{stateDirectory: c.StateDirectory, log: log}
 	for _, l := range c.Listeners {
-		about, err := describe(l, certificates)
+		about, err := describe(l, protocols[l.Protocol], certificates)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -121,6 +120,7 @@ func (s *service) serve(ctx context.Context) {
 	if s.control != nil {
 		serving.Go(s.control.Serve)
 	}
+	serving.Go(func() { s.recipients.run(ctx) })
 	<-ctx.Done()
 	s.stop()
 	serving.Wait()
@@ -134,6 +134,7 @@ func (s *service) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	s.server.Shutdown(ctx)
+	s.recipients.save()
 	s.signIns.Close() // people who are signing in hear why that ends
 	if s.control != nil {
 		s.control.Close()
@@ -151,9 +152,9 @@ func (s *service) address(protocol string) string {
 }
 
 // describe tells the proxy about a listener.
-func describe(l config.Listener, certificates *certificates) (*proxy.Listener, error) {
+func describe(l config.Listener, protocol proxy.Protocol, certificates *certificates) (*proxy.Listener, error) {
 	about := &proxy.Listener{
-		Protocol: protocols[l.Protocol],
+		Protocol: protocol,
 		Address:  l.Address,
 		TLS:      proxy.TLSMode(l.TLS),
 		Networks: l.Networks,
@@ -175,12 +176,24 @@ func localLogins(c *config.Config) []accounts.Account {
 		account := accounts.Account{Mailbox: a.Mailbox}
 		for _, l := range a.Logins {
 			account.Logins = append(account.Logins, accounts.Login{
-				User: l.User, PasswordHash: l.PasswordHash, Networks: l.Networks, Protocols: l.Protocols, Device: l.Device,
+				User: l.User, PasswordHash: l.PasswordHash, Networks: l.Networks, Protocols: l.Protocols,
+				Device: l.Device, Sending: sendingRules(l.Sending),
 			})
 		}
 		all = append(all, account)
 	}
 	return all
+}
+
+func sendingRules(s config.Sending) *accounts.Sending {
+	return &accounts.Sending{
+		Sender:               s.Sender,
+		AllowSenders:         s.AllowSenders,
+		AllowRecipients:      s.AllowRecipients,
+		MaxMessageSize:       s.MaxMessageSize,
+		MessagesPerMinute:    s.MessagesPerMinute,
+		RecipientsPerMessage: s.RecipientsPerMessage,
+	}
 }
 
 // routes returns the ways to the mailboxes. Somebody who signs in for a mailbox

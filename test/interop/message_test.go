@@ -62,9 +62,11 @@ func large(size int) string {
 func big25MB() string { return strings.Repeat(large(100_000), 25<<20/100_000) }
 
 // TestMessages sends messages by SMTP and reads them by IMAP and by POP3:
-// nothing in them may change.
+// nothing in them may change. The small ones go upstream in one chunk, the
+// others by DATA: either service knows both.
 func TestMessages(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
+		chunks := 0
 		for i, body := range bodies {
 			t.Run(body.name, func(t *testing.T) {
 				from, to := s.mailboxes()[0], s.mailboxes()[1]
@@ -72,6 +74,12 @@ func TestMessages(t *testing.T) {
 				message := newMessage(from, to, body.body)
 				s.logInSMTP(t, mode, from).sendMessage(from, []string{to}, message)
 				wantSame(t, "delivered", s.received(t, to, i+1), message)
+				if len(message) < 60<<10 {
+					chunks++
+				}
+				if got := strings.Count(s.text(), `"BDAT `); got != chunks {
+					t.Errorf("%d messages so far went in one chunk, want %d", got, chunks)
+				}
 
 				imap := s.logInIMAP(t, mode, to)
 				wantSame(t, "IMAP", imap.fetchIMAP(), message)
