@@ -60,9 +60,6 @@ func isNotConnected(r response) bool {
 	return strings.Contains(strings.ToLower(r.text), "authenticated but not connected")
 }
 
-// isThrottled tells whether Exchange wants to be left alone for a while.
-func isThrottled(r response) bool { return proxy.Backoff(r.text) > 0 }
-
 // isExpired tells whether a session has ended with its token.
 func isExpired(r response) bool {
 	return strings.Contains(strings.ToLower(r.text), "accesstokenexpired")

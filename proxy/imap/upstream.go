@@ -97,9 +97,9 @@ func (d *dialogue) LogIn(up *wire.Conn, user string, token wire.Secret) error {
 // probe asks for capabilities and for the root of the folders, in one write.
 // Exchange may accept a login to a mailbox that it then doesn't open ("User is
 // authenticated but not connected", reported since 2021): such a login is
-// refused here, where a reason can still be given. So is one for which Exchange
-// asks for a pause, or whose token it has given up. Any other answer is of no
-// account.
+// refused here, where a reason can still be given. So is one whose token it has
+// given up. Any other answer is of no account: the client hears the like to its
+// own commands.
 func (d *dialogue) probe(up *wire.Conn) error {
 	up.Printf("P2 CAPABILITY")
 	up.Printf(`P3 LIST "" ""`)
