@@ -3,6 +3,7 @@ package tokens
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -20,11 +21,18 @@ var loginHosts = []string{
 // could name any host.
 var errElsewhere = errors.New("the authority sends requests to a host that isn't its own")
 
-// isHome tells whether what is meant for the authority may go to the host.
+// isHome tells whether what is meant for the authority may go to the host. One
+// on this machine, as for a trial, may have many names and ports.
 func isHome(host, authority string) bool {
 	own, err := url.Parse(authority)
 	host = plainHost(host)
-	return err == nil && (host == plainHost(own.Host) || slices.Contains(loginHosts, host))
+	return err == nil && (host == plainHost(own.Host) || slices.Contains(loginHosts, host) || isLocal(host) && isLocal(own.Host))
+}
+
+func isLocal(host string) bool {
+	name := (&url.URL{Host: host}).Hostname()
+	ip, err := netip.ParseAddr(name)
+	return name == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func plainHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":443") }

@@ -18,6 +18,10 @@ func TestIsHome(t *testing.T) {
 		{"login.microsoftonline.com.evil.example", "https://login.microsoftonline.com/contoso.com", false},
 		{"evil-login.microsoftonline.com", "https://login.microsoftonline.com/contoso.com", false},
 		{"login.microsoftonline.com:444", "https://login.microsoftonline.com/contoso.com", false},
+		{"localhost:8443", "https://127.0.0.1:8443/contoso.com", true},
+		{"127.0.0.1:9443", "https://[::1]:8443/contoso.com", true},
+		{"localhost:8443", "https://login.microsoftonline.com/contoso.com", false},
+		{"localhost.evil.example", "https://localhost/contoso.com", false},
 		{"", "https://login.microsoftonline.com/contoso.com", false},
 	}
 	for _, test := range tests {
