@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"oauthproxy/config"
@@ -30,6 +31,8 @@ type ledgerKeeper struct {
 	ledger *smtp.Ledger
 	file   string
 	log    *slog.Logger
+
+	mu     sync.Mutex // over a save
 	saved  []byte
 	failed bool // told already
 }
@@ -73,6 +76,8 @@ func (k *ledgerKeeper) run(ctx context.Context) {
 // save saves the ledger if it has changed. Mail doesn't depend on it: trouble
 // is told once, and tried again.
 func (k *ledgerKeeper) save() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	text, err := json.Marshal(k.ledger)
 	if err != nil || bytes.Equal(text, k.saved) {
 		return

@@ -14,7 +14,7 @@ var smtpScripts = []script{
 > RCPT TO:<MAILBOX>
 < 250
 > DATA
-< 354
+~ 354
 > Subject: x
 > 
 > body
@@ -37,7 +37,7 @@ var smtpScripts = []script{
 > RCPT TO:<MAILBOX>
 < 250
 > DATA
-< 354
+~ 354
 > one
 > .
 < 250
@@ -46,7 +46,7 @@ var smtpScripts = []script{
 > RCPT TO:<MAILBOX>
 < 250
 > DATA
-< 354
+~ 354
 > two
 > .
 < 250
@@ -69,7 +69,7 @@ var smtpScripts = []script{
 > RCPT TO:<MAILBOX> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x@interop.example
 < 250
 > DATA
-< 354
+~ 354
 > .
 < 250
 > QUIT
@@ -97,12 +97,12 @@ var smtpScripts = []script{
 < 250
 < 550
 < 250
-< 354
+~ 354
 | "one\r\n.\r\nMAIL FROM:<MAILBOX>\r\nRCPT TO:<MAILBOX>\r\nDATA\r\n"
 < 250
 ~ 250
 < 250
-< 354
+~ 354
 | "two\r\n.\r\nQUIT\r\n"
 < 250
 ~ 221
@@ -113,7 +113,7 @@ var smtpScripts = []script{
 > RCPT TO:<MAILBOX>
 < 250
 > DATA
-< 354
+~ 354
 > ..
 > ...dots
 | "\xff\xfe caf\u00e9\r\n"
@@ -159,7 +159,7 @@ var smtpScripts = []script{
 > RCPT TO:<MAILBOX>
 < 250
 > DATA
-< 354
+~ 354
 | "Subject: Gr\u00fc\u00dfe\r\n\r\nGr\u00fc\u00dfe\r\n.\r\n"
 < 250
 > QUIT

@@ -77,8 +77,11 @@ func TestMessages(t *testing.T) {
 				if len(message) < 60<<10 {
 					chunks++
 				}
-				if got := strings.Count(s.text(), `"BDAT `); got != chunks {
-					t.Errorf("%d messages so far went in one chunk, want %d", got, chunks)
+				err := s.await("the small messages have gone in one chunk each", func(log []string) bool {
+					return strings.Count(strings.Join(log, ""), `"BDAT `) == chunks
+				})
+				if err != nil {
+					t.Error(err)
 				}
 
 				imap := s.logInIMAP(t, mode, to)
