@@ -68,12 +68,14 @@ func (d *bareDialogue) Accept() { d.session.Client.Printf("in") }
 func (d *bareDialogue) Refuse(f *proxy.Failure) { d.session.Client.Printf("no: %s", f.Kind) }
 
 func (d *bareDialogue) Relay(ctx context.Context) error {
-	return d.session.Relay(ctx, d.up, bareLastWords)
+	return d.session.Relay(ctx, d.up, new(bareLastWords))
 }
 
 // bareLastWords knows one goodbye.
-func bareLastWords(lines []string, left bool) *proxy.Failure {
-	if n := len(lines); !left || n > 0 && lines[n-1] == "goodbye" {
+type bareLastWords struct{ proxy.Tail }
+
+func (*bareLastWords) Why(lines []string) *proxy.Failure {
+	if n := len(lines); n > 0 && lines[n-1] == "goodbye" {
 		return nil
 	}
 	return proxy.Lose(fmt.Sprintf("after %q", lines))

@@ -73,9 +73,9 @@ func TestRefusals(t *testing.T) {
 func TestTail(t *testing.T) {
 	text := []byte(strings.Repeat("0123456789abcdef", 40))
 	for size := 1; size <= len(text); size++ {
-		var kept tail
+		var kept Tail
 		for part := range slices.Chunk(text, size) {
-			kept.keep(part)
+			kept.Hear(part)
 		}
 		if got := string(kept.kept[:kept.n]); got != string(text[len(text)-256:]) {
 			t.Fatalf("in pieces of %d: %q", size, got)
@@ -96,9 +96,9 @@ func TestTailLines(t *testing.T) {
 		{strings.Repeat("x", 300) + "\r\n", nil},
 	}
 	for _, test := range tests {
-		var kept tail
-		kept.keep([]byte(test.said))
-		if got := kept.lines(); !slices.Equal(got, test.want) {
+		var kept Tail
+		kept.Hear([]byte(test.said))
+		if got := kept.Lines(); !slices.Equal(got, test.want) {
 			t.Errorf("%q: %q", test.said, got)
 		}
 	}

@@ -51,25 +51,33 @@ type relay struct {
 	asked            atomic.Bool  // somebody is in the middle of something: an answer is due, or a line's end
 	up, down         int64
 
-	// lastWords are the upstream's; explain makes of them why it has ended
-	// the session, if it was the upstream who did. These are valid when both
-	// directions have ended.
-	lastWords tail
-	explain   func(left bool, broken error) *Failure
+	// lastWords are the upstream's; explain makes of them why it was the first
+	// to end the session. left and why are valid when both directions have
+	// ended.
+	lastWords LastWords
+	explain   func(broken error) *Failure
 	left      bool // the upstream was the first to end
 	why       *Failure
 }
 
-// LastWords reads the lines that the upstream has said last in a session, the
-// newest at the end; what is in them may be part of a message. It returns why
-// the upstream has ended the session, or nil where that was in good order, or
-// the client's doing: left tells that the upstream was the first to go.
-type LastWords func(lines []string, left bool) *Failure
+// LastWords listens to what the upstream says in a relayed session, to tell in
+// the end why it has ended it. A client that goes first may leave the upstream
+// in the middle of anything: then nobody asks.
+type LastWords interface {
+	// Hear is told what passes. p is the caller's.
+	Hear(p []byte)
+	// Lines returns the whole lines that were heard last, the newest at the
+	// end.
+	Lines() []string
+	// Why reads these lines. It returns nil where the end was in good order.
+	// No word of a message may get into it, or decide about a mailbox.
+	Why(lines []string) *Failure
+}
 
 // Relay hands the session over to a byte relay between the client and the
 // upstream, beginning with what either side has been heard saying already. An
 // end of one side is passed on as an end of that direction alone.
-func (s *Session) Relay(ctx context.Context, upstream *wire.Conn, understand LastWords) error {
+func (s *Session) Relay(ctx context.Context, upstream *wire.Conn, lastWords LastWords) error {
 	defer upstream.Abort()
 	stop := context.AfterFunc(ctx, upstream.Abort)
 	defer stop()
@@ -81,12 +89,12 @@ func (s *Session) Relay(ctx context.Context, upstream *wire.Conn, understand Las
 	if err != nil {
 		return err
 	}
-	r := &relay{client: s.Client, upstream: upstream}
-	r.explain = func(left bool, broken error) *Failure {
+	r := &relay{client: s.Client, upstream: upstream, lastWords: lastWords}
+	r.explain = func(broken error) *Failure {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return s.explain(understand(s.redacted(r.lastWords.lines()), left), left, broken)
+		return s.explain(lastWords.Why(s.redacted(lastWords.Lines())), broken)
 	}
 	r.moves()
 	down := make(chan error, 1)
@@ -112,8 +120,8 @@ func (s *Session) redacted(lines []string) []string {
 }
 
 // explain completes and notes why the upstream has ended the session.
-func (s *Session) explain(f *Failure, left bool, broken error) *Failure {
-	if f == nil && left && broken != nil {
+func (s *Session) explain(f *Failure, broken error) *Failure {
+	if f == nil && broken != nil {
 		f = &Failure{Kind: UpstreamUnreachable, Lost: true, Cause: fmt.Errorf("the mail server's connection broke: %w", broken)}
 	}
 	if f != nil {
@@ -172,8 +180,9 @@ func (r *relay) toClient(ahead []byte) error {
 	first := r.end()
 	if !errors.Is(err, errIdle) && !errors.Is(err, errQuiet) {
 		// Before the client hears the end: it may come back at once.
-		r.left = first && !isUnwritten(err)
-		r.why = r.explain(r.left, err)
+		if r.left = first && !isUnwritten(err); r.left {
+			r.why = r.explain(err)
+		}
 	}
 	r.wake(r.client)
 	if !isUnwritten(err) {
@@ -216,7 +225,7 @@ func (r *relay) saidByClient([]byte) { r.asked.Store(true) }
 
 func (r *relay) saidByUpstream(p []byte) {
 	r.asked.Store(p[len(p)-1] != '\n')
-	r.lastWords.keep(p)
+	r.lastWords.Hear(p)
 }
 
 // patience is how long the session may be idle as things stand.

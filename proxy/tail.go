@@ -2,15 +2,15 @@ package proxy
 
 import "bytes"
 
-// tail keeps the last bytes of a stream, for a look when it has ended. It costs
+// Tail keeps the last bytes of a stream, for a look when it has ended. It costs
 // a small copy for each read, and nothing for each byte.
-type tail struct {
+type Tail struct {
 	kept [256]byte
 	n    int
 }
 
-// keep takes in what has passed.
-func (t *tail) keep(p []byte) {
+// Hear takes in what has passed.
+func (t *Tail) Hear(p []byte) {
 	if surplus := len(p) - len(t.kept); surplus >= 0 {
 		t.n = copy(t.kept[:], p[surplus:])
 		return
@@ -21,9 +21,12 @@ func (t *tail) keep(p []byte) {
 	t.n += copy(t.kept[t.n:], p)
 }
 
-// lines returns the whole lines at the end of the stream, without their ends.
+// Bytes returns what is kept, until Hear is called again.
+func (t *Tail) Bytes() []byte { return t.kept[:t.n] }
+
+// Lines returns the whole lines at the end of the stream, without their ends.
 // There are none when it has ended within one.
-func (t *tail) lines() []string {
+func (t *Tail) Lines() []string {
 	kept := t.kept[:t.n]
 	if !bytes.HasSuffix(kept, []byte("\n")) {
 		return nil

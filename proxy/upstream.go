@@ -85,8 +85,10 @@ func (u *Upstreams) refused(ctx context.Context, key refusalKey, f *Failure) *Fa
 
 // sessionEnded notes why the upstream has ended a session. Where it was for the
 // token's sake the client hears the end when there is another one, if that
-// doesn't take long: it comes back at once.
+// doesn't take long: it comes back at once. A pause is for those who are refused
+// at the login: what was said in a session shuts nobody out.
 func (u *Upstreams) sessionEnded(s *Session, f *Failure) {
+	f.RetryAfter = 0
 	if f.Generic {
 		ctx, cancel := context.WithTimeout(context.Background(), replaceWait)
 		_ = u.tokens.Refused(ctx, s.Account, s.token)

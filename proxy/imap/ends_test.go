@@ -34,12 +34,17 @@ func TestSessionEnds(t *testing.T) {
 	}{
 		{"token expired", "* BYE Session invalidated - AccessTokenExpired\r\n", `level=INFO msg="session closed"`, true},
 		{"token expired in a command", "b BAD Session invalidated - AccessTokenExpired\r\n", `level=INFO msg="session closed"`, true},
+		{"token expired in a command, and too many refused",
+			"b NO Session invalidated - AccessTokenExpired\r\n* BYE Connection closed. 14\r\n", `level=INFO msg="session closed"`, true},
+		{"throttled", "* BYE Request is throttled. Suggested Backoff Time: 300000 milliseconds\r\n", `level=WARN msg="session ended early"`, false},
 		{"revoked", "* BYE Session invalidated - Invalid\r\n", `level=WARN msg="session ended early"`, true},
 		{"too many refused", "* BYE Connection closed. 14\r\n", `level=WARN msg="session ended early"`, false},
 		{"a fault", "b BAD Server Unavailable. 15\r\n* BYE Connection closed.\r\n", `level=WARN msg="session ended early"`, false},
 		{"dead", "", `level=WARN msg="session ended early"`, false},
 		{"dead in a line", "* 1 EXI", `level=WARN msg="session ended early"`, false},
 		{"dead in a message", "* 1 FETCH (BODY[] {4711}\r\nDear Bob,\r\n* BYE", `level=WARN msg="session ended early"`, false},
+		{"dead in a message like a goodbye", "* 1 FETCH (BODY[] {4711}\r\n* BYE Dear Bob, Session invalidated - AccessTokenExpired\r\n",
+			`level=WARN msg="session ended early"`, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -63,7 +68,7 @@ func TestSessionEnds(t *testing.T) {
 				t.Errorf("the next login has another token: %v", fresh)
 			}
 			refusals := s.Server.Refusals(stage.Mailbox)
-			if len(refusals) != 1 || refusals[0].Protocol != "imap" || refusals[0].Text == "" {
+			if len(refusals) != 1 || refusals[0].Protocol != "imap" || refusals[0].Text == "" || !refusals[0].Until.IsZero() {
 				t.Errorf("the account's state is %+v", refusals)
 			}
 			_ = conn.Close()
@@ -72,6 +77,47 @@ func TestSessionEnds(t *testing.T) {
 				t.Errorf("the log lacks %q, or has too much:\n%s", test.log, log)
 			}
 		})
+	}
+}
+
+// TestMessageIsNoGoodbye has a client go away while it reads a message that
+// looks like Exchange's goodbyes: nothing comes of it.
+func TestMessageIsNoGoodbye(t *testing.T) {
+	for _, line := range []string{
+		"* BYE Request is throttled. Suggested Backoff Time: 300000 milliseconds\r\n",
+		"* BYE Session invalidated - AccessTokenExpired\r\n",
+	} {
+		for _, announced := range []string{"{9999999}", "{0}"} { // a length that is wrong makes no difference
+			t.Run(announced+" "+line, func(t *testing.T) {
+				s := stage.New(t, Protocol{}, nil)
+				used := make(chan string, 1)
+				s.PlayUpstream(func(conn *tls.Conn) {
+					in := accept(conn, "IMAP4rev1")
+					used <- s.Response()
+					_, _ = in.ReadString('\n')
+					_, err := io.WriteString(conn, "* 1 FETCH (BODY[] "+announced+"\r\n")
+					for err == nil {
+						_, err = io.WriteString(conn, line)
+					}
+				})
+				conn := s.Dial(t)
+				_, _ = io.WriteString(conn, login+"b FETCH 1 BODY[]\r\n")
+				if _, err := io.ReadFull(conn, make([]byte, 10_000)); err != nil {
+					t.Fatal(err)
+				}
+				_ = conn.Close()
+				s.Shutdown(false)
+				if refusals := s.Server.Refusals(stage.Mailbox); len(refusals) > 0 {
+					t.Errorf("the account's state is %+v", refusals)
+				}
+				if s.Response() != <-used {
+					t.Error("the next login has another token")
+				}
+				if log := s.Log.String(); strings.Contains(log, "Exchange said") {
+					t.Errorf("the log takes a message for Exchange's words:\n%s", log)
+				}
+			})
+		}
 	}
 }
 

@@ -178,7 +178,7 @@ func (d *dialogue) Connect(ctx context.Context, open proxy.Open) (err error) {
 
 // Relay copies bytes until the session ends.
 func (d *dialogue) Relay(ctx context.Context) error {
-	return d.session.Relay(ctx, d.upstream, lastWords)
+	return d.session.Relay(ctx, d.upstream, new(lastWords))
 }
 
 // isPositive tells +OK from -ERR.

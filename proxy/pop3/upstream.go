@@ -100,21 +100,21 @@ func refusal(what string, line []byte, kind proxy.Kind) *proxy.Failure {
 	return f
 }
 
-// lastWords reads what Exchange has said last in a session that it has ended:
-// a refusal tells why. After QUIT, which this can't see, a yes is usual.
-func lastWords(lines []string, left bool) *proxy.Failure {
-	if !left {
-		return nil
-	}
+// lastWords are those of Exchange in a session that it has ended. The lines of
+// a message look like replies, and to tell them apart one would have to follow
+// the commands too: none is repeated, and none decides anything. After QUIT,
+// which this can't see, a yes is usual.
+type lastWords struct{ proxy.Tail }
+
+// Why implements [proxy.LastWords].
+func (*lastWords) Why(lines []string) *proxy.Failure {
 	if len(lines) == 0 {
 		return proxy.Lose("in the middle of a line, or without a word")
 	}
 	last := lines[len(lines)-1]
 	switch {
 	case strings.HasPrefix(last, "-ERR"):
-		f := refusal("", []byte(last), proxy.UpstreamUnreachable)
-		f.Lost = true
-		return f
+		return proxy.Lose("behind a refusal, or within a message: the log of the mail program tells which")
 	case isPositive([]byte(last)):
 		return nil
 	}
