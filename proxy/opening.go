@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"bytes"
-	"slices"
-)
+import "bytes"
 
 // opening is what the first bytes of a connection tell of the client.
 type opening int
@@ -15,13 +12,6 @@ const (
 	sslHello                // that of SSL 2.0, or a newer one in its form
 	http                    // a request
 )
-
-// requests are how HTTP begins: RFC 9110 section 9.3, RFC 5789, and RFC 9113
-// section 3.4.
-var requests = [][]byte{
-	[]byte("GET "), []byte("HEAD "), []byte("POST "), []byte("PUT "), []byte("DELETE "), []byte("CONNECT "),
-	[]byte("OPTIONS "), []byte("TRACE "), []byte("PATCH "), []byte("PRI "),
-}
 
 // maxRequest bounds what may have to come until a request is known as one.
 const maxRequest = 2048
@@ -56,22 +46,34 @@ func recognizeSSL(first []byte) opening {
 	return mail
 }
 
-// recognizeHTTP finds a request by its whole line: IMAP lets a client use any
+// recognizeHTTP finds a request by its whole line, METHOD target HTTP/1.1 (RFC
+// 9112 section 3), or GET /path alone as before 1.0: IMAP lets a client use any
 // word for a tag, GET too.
 func recognizeHTTP(first []byte) opening {
-	begins := func(request []byte) bool {
-		n := min(len(first), len(request))
-		return bytes.Equal(first[:n], request[:n])
-	}
-	if !slices.ContainsFunc(requests, begins) {
-		return mail
-	}
 	line, _, whole := bytes.Cut(first[:min(len(first), maxRequest)], []byte{'\n'})
+	method, rest, _ := bytes.Cut(line, []byte{' '})
 	switch {
-	case whole && bytes.Contains(line, []byte(" HTTP/")):
+	case !mayBeMethod(method), len(rest) > 0 && !mayBeTarget(method, rest):
+		return mail
+	case whole && (bytes.Contains(rest, []byte(" HTTP/")) || string(method) == "GET" && len(rest) > 0 && rest[0] == '/'):
 		return http
 	case whole, len(first) >= maxRequest:
 		return mail
 	}
 	return unclear
+}
+
+// mayBeMethod tells whether a word is a method of HTTP, or the beginning of
+// one: they are many (RFC 4918 section 9), and all in capitals.
+func mayBeMethod(word []byte) bool {
+	return len(word) > 0 && !bytes.ContainsFunc(word, func(r rune) bool { return (r < 'A' || r > 'Z') && r != '-' })
+}
+
+// mayBeTarget tells whether what is behind the method can be a request's target
+// (RFC 9112 section 3.2): a path, *, an address with a scheme, or host:port for
+// CONNECT.
+func mayBeTarget(method, rest []byte) bool {
+	scheme := []byte("http")
+	n := min(len(rest), len(scheme))
+	return rest[0] == '/' || rest[0] == '*' || bytes.EqualFold(rest[:n], scheme[:n]) || string(method) == "CONNECT"
 }
