@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -149,6 +151,13 @@ func (s *Session) handshakeAdvice(err error) (a advice, ok bool) {
 		return false
 	}
 	switch {
+	case says("no cipher suite supported by both") && offersNewSuite(text), says("no key exchanges supported by both"):
+		return advice{"the client and this listener have no kind of key, or no elliptic curve, in common: " + text,
+			"let the client take certificates with RSA keys, and the curve P-256; or give the listener a certificate_file with a key that it takes"}, true
+	case says("doesn't support any of the certificate's signature algorithms"):
+		return advice{"the client can't verify what this listener signs with its certificate's key: " + text,
+			"update the client; if it knows SHA-1 alone, give it a listener of its own with legacy_tls: true and networks; " +
+				"if it knows ECDSA alone, one whose certificate_file has such a key"}, true
 	case says("client offered only unsupported versions", "no cipher suite supported by both") && s.Listener.Certificate.MinVersion >= tls.VersionTLS12:
 		return advice{"the client's TLS is too old: " + text, "update the client; or give it a listener of its own with legacy_tls: true and networks"}, true
 	case says("client offered only unsupported versions", "no cipher suite supported by both"):
@@ -156,10 +165,26 @@ func (s *Session) handshakeAdvice(err error) (a advice, ok bool) {
 	case says("unsupported SSLv2 handshake"):
 		return s.misconnected(sslHello), true
 	case says("remote error: tls: bad certificate", "remote error: tls: unknown certificate", "remote error: tls: expired certificate", "remote error: tls: certificate"):
-		return advice{"the client refuses the certificate: " + text,
-			"let the client reach this port by a name that the certificate has; of a certificate made here, install the root, for which run: oauthproxy certificate"}, true
+		return advice{"the client refuses the certificate: " + text, certificateNext}, true
+	case says("local error: tls: bad record MAC"):
+		// The alert of a client with TLS 1.3, such as OpenSSL, that refuses
+		// before it has begun to encrypt: crypto/tls can't read it.
+		return advice{"the client most likely refuses the certificate: " + text, certificateNext}, true
 	}
 	return advice{}, false
+}
+
+const certificateNext = "let the client reach this port by a name that the certificate has; " +
+	"of a certificate made here, install the root, for which run: oauthproxy certificate"
+
+// offersNewSuite tells whether one of the suites that the error lists would do
+// but for the key or the curve that goes with it.
+func offersNewSuite(text string) bool {
+	_, offered, _ := strings.Cut(text, "client offered: [")
+	offered, _, _ = strings.Cut(offered, "]")
+	return slices.ContainsFunc(tls.CipherSuites(), func(suite *tls.CipherSuite) bool {
+		return slices.Contains(strings.Fields(offered), strconv.FormatUint(uint64(suite.ID), 16)) && strings.Contains(suite.Name, "_ECDHE_")
+	})
 }
 
 // advised is what has been told about one client.
@@ -173,8 +198,9 @@ type advisedKey struct {
 	listener, cause string
 }
 
-// advise writes the line for the administrator, which a scanner of ports, or a
-// device that tries again and again, gets every few minutes only.
+// advise writes the line for the administrator, which a scanner of ports, a
+// device that tries again and again, or whoever is shut out, gets every few
+// minutes only.
 func (s *Session) advise(a advice) {
 	key := advisedKey{accounts.ClientOf(s.address), s.Listener.Address, a.next}
 	s.server.advised.write(key, func(told *advised) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -166,6 +167,16 @@ func TestHandshakeAdvice(t *testing.T) {
 		{"old suite", "TLS is too old", "legacy_tls: true", func(_, client *tls.Config) {
 			client.MaxVersion, client.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}
 		}},
+		{"another kind of key", "no kind of key", "certificates with RSA keys", func(_, client *tls.Config) {
+			client.MaxVersion, client.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
+		}},
+		{"another curve, TLS 1.2", "no elliptic curve", "the curve P-256", func(server, client *tls.Config) {
+			server.CurvePreferences, client.CurvePreferences = []tls.CurveID{tls.CurveP256}, []tls.CurveID{tls.CurveP521}
+			client.MaxVersion = tls.VersionTLS12
+		}},
+		{"another curve, TLS 1.3", "no elliptic curve", "the curve P-256", func(server, client *tls.Config) {
+			server.CurvePreferences, client.CurvePreferences = []tls.CurveID{tls.CurveP256}, []tls.CurveID{tls.CurveP521}
+		}},
 		{"too old for anything", "even for legacy_tls", "tls: none", func(server, client *tls.Config) {
 			server.MinVersion = tls.VersionTLS10
 			client.MaxVersion, client.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}
@@ -189,5 +200,40 @@ func TestHandshakeAdvice(t *testing.T) {
 				t.Error("the log has no such line")
 			}
 		})
+	}
+}
+
+// plainAlert is a connection on which a client's refusal goes as OpenSSL sends
+// it, not encrypted: the second thing that the client says becomes an alert.
+type plainAlert struct {
+	net.Conn
+	said int
+}
+
+func (c *plainAlert) Write(p []byte) (int, error) {
+	c.said++
+	if c.said == 2 {
+		_, err := c.Conn.Write([]byte("\x15\x03\x03\x00\x02\x02\x30")) // fatal, unknown_ca
+		return len(p), err
+	}
+	if c.said > 2 {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// TestRefusalInClear: crypto/tls takes an alert that isn't encrypted for a
+// broken record.
+func TestRefusalInClear(t *testing.T) {
+	s := stage.New(t, pop3.Protocol{}, stage.Options{"listener": "implicit"})
+	c := stageClient(t, s)
+	s.ClientTLS.RootCAs = nil
+	if err := tls.Client(&plainAlert{Conn: c.Conn}, s.ClientTLS).Handshake(); err == nil {
+		t.Fatal("the handshake succeeds")
+	}
+	_, _ = io.Copy(io.Discard, c.Conn) // until the proxy has understood
+	s.Shutdown(false)
+	if !hasLine(s.Log.String(), []string{"level=WARN", `msg="connection refused"`, "most likely refuses the certificate", "bad record MAC", "oauthproxy certificate"}) {
+		t.Error("the log has no such line")
 	}
 }

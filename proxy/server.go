@@ -113,7 +113,7 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 func (s *Server) accept(conn net.Conn, l *Listener) {
 	session := s.newSession(conn, l)
 	if !allowed(l.Networks, session.address) {
-		session.Log.Warn("connection refused", "cause", "its address is in none of the listener's networks", "listener", l.Address)
+		session.advise(advice{"its address is in none of the listener's networks", "nothing, if it has no business here; else add it to the listener's networks"})
 		_ = conn.Close()
 		return
 	}

@@ -91,6 +91,22 @@ func TestListenerNetworks(t *testing.T) {
 	}
 }
 
+// Whoever is shut out and comes again and again gets a line every few minutes.
+func TestShutOutIsToldRarely(t *testing.T) {
+	b := newBubble(t, pop3.Protocol{}, tokens(oneToken))
+	b.listener.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	for range 100 {
+		here, there := tcpPair(t)
+		b.Accept(there, &b.listener)
+		c := &client{Conn: here, in: bufio.NewReader(here)}
+		c.hearEnd(t)
+	}
+	log := b.log.String()
+	if strings.Count(log, "level=WARN") != 1 || !hasLine(log, []string{`msg="connection refused"`, "client=127.0.0.1", "none of the listener's networks"}) {
+		t.Errorf("the log is:\n%s", log)
+	}
+}
+
 // failingListener fails to accept for a while.
 type failingListener struct {
 	net.Listener
