@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -84,6 +85,9 @@ func readAuthority(folder string) (*Authority, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the key of the certificates made here is lost, there is no %s: "+remedy, file, folder)
 	}
+	if err == nil {
+		err = checkRootMode(file)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +99,20 @@ func readAuthority(folder string) (*Authority, error) {
 		return nil, fmt.Errorf("the root of the certificates made here can't be used, %s is damaged (%s): "+remedy, file, strings.TrimPrefix(err.Error(), "tls: "), folder)
 	}
 	return &Authority{Root: pair.Leaf, folder: folder, key: pair.PrivateKey.(crypto.Signer)}, nil
+}
+
+// checkRootMode refuses a key that others can read, as one that was put back
+// from a copy may be: who has it can pass for any server with the clients. A
+// group may read it, as with the other keys.
+func checkRootMode(file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return fmt.Errorf("can't read the key of the certificates made here: %w", err)
+	}
+	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o027 != 0 {
+		return fmt.Errorf("other users can read or replace the key of the certificates made here, in %s (mode %04o), run: chmod 600 %s", file, mode, file)
+	}
+	return nil
 }
 
 // makeAuthority makes the folder with everything in it, and then gives it its

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -34,5 +35,21 @@ func TestAuthorityAsRoot(t *testing.T) {
 	})
 	if err != nil || files != 4 {
 		t.Errorf("%d files, %v", files, err)
+	}
+}
+
+// TestAuthorityReadableByOthers: a root's key is no secret any more when others
+// can read it.
+func TestAuthorityReadableByOthers(t *testing.T) {
+	state := t.TempDir()
+	file := filepath.Join(mustOpen(t, state).folder, rootName)
+	for mode, refused := range map[fs.FileMode]bool{0o644: true, 0o604: true, 0o620: true, 0o600: false, 0o640: false, 0o400: false} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := OpenAuthority(state, "proxy.example")
+		if refused != (err != nil && strings.Contains(err.Error(), "chmod 600 "+file)) || !refused && err != nil {
+			t.Errorf("mode %v: %v", mode, err)
+		}
 	}
 }
