@@ -29,6 +29,9 @@ func scan(text, sizes []byte) (end int, err error) {
 func reference(text []byte) (end int, err error) {
 	crlf := true // how the line before has ended
 	for at := 0; ; {
+		if bytes.HasPrefix(text[at:], []byte(".\r\r")) {
+			return -1, errAmbiguous
+		}
 		n := bytes.IndexByte(text[at:], '\n')
 		if n < 0 {
 			return -1, nil
@@ -65,7 +68,10 @@ func TestScanner(t *testing.T) {
 		{"dot LF at the beginning", ".\nb", 0, errAmbiguous},
 		{"LF CRLF", "a\n\r\n.\r\n", 7, nil},
 		{"bare CRs are no line ends", "a\r.\rb\r.\r\n.\r\n", 12, nil},
-		{"dot CR CR LF", "a\r\n.\r\r\n.\r\n", 10, nil},
+		{"dot CR CR LF", "a\r\n.\r\r\n.\r\n", 0, errAmbiguous},
+		{"LF dot CR CR LF", "a\n.\r\r\n.\r\n", 0, errAmbiguous},
+		{"dot and many CRs", "a\r\n.\r\r\r\r\r\r\n.\r\n", 0, errAmbiguous},
+		{"dot CR and a letter", "a\r\n.\rb\r\n.\r\n", 11, nil},
 		{"NUL before the dot", "a\r\n\x00.\r\n.\r\n", 10, nil},
 		{"end before what is ambiguous", ".\r\n\n.\n", 3, nil},
 		{"what is ambiguous before the end", "\n.\n\r\n.\r\n", 0, errAmbiguous},

@@ -42,7 +42,8 @@ func (s *scanner) next(block []byte) (end int, err error) {
 
 // find looks for a line that is one dot. Such a line whose ends aren't both
 // CRLF is where servers disagree, and where one message could be made to look
-// like two ("SMTP smuggling", 2023): that is an error.
+// like two ("SMTP smuggling", 2023): that is an error. So are two CRs behind the
+// dot, as Postfix ignores any number of them before an LF.
 func find(text []byte) (end int, err error) {
 	for from := 0; ; {
 		i := bytes.Index(text[from:], []byte("\n."))
@@ -53,7 +54,7 @@ func find(text []byte) (end int, err error) {
 		from = i + 2
 		rest := text[i+2:]
 		switch {
-		case bytes.HasPrefix(rest, []byte("\n")):
+		case bytes.HasPrefix(rest, []byte("\n")), bytes.HasPrefix(rest, []byte("\r\r")):
 			return -1, errAmbiguous
 		case !bytes.HasPrefix(rest, []byte("\r\n")):
 		case i > 0 && text[i-1] == '\r':
