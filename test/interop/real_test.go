@@ -109,7 +109,7 @@ func tryRealServers(passwords bool) (*realServers, error) {
 
 // configure writes the files of both servers.
 func (r *realServers) configure() (err error) {
-	if r.ports, err = freePorts("imap", "imaps", "pop3", "pop3s", "submission", "submissions"); err != nil {
+	if r.ports, err = freePorts("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "watched", "unchunked", "watcher"); err != nil {
 		return err
 	}
 	for _, name := range []string{"dovecot.conf", "dovecot-oauth2.conf", "main.cf", "master.cf"} {
