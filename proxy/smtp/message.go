@@ -102,7 +102,7 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 	case errors.Is(err, errAmbiguous):
 		d.withdraw(s)
 		log.Warn("message refused", "cause", err)
-		d.client.Printf("550 5.6.0 The message holds a bare LF where servers disagree on its end (session %s)", d.session.ID)
+		d.client.Printf("550 5.6.0 A bare CR or LF makes the end of the message ambiguous (session %s)", d.session.ID)
 		return fmt.Errorf("message: %w", err)
 	case errors.Is(err, errTooLarge):
 		d.withdraw(s)

@@ -59,7 +59,7 @@ func (d *dialogue) sender(p path) (path, string) {
 }
 
 func (d *dialogue) tooLarge() string {
-	return fmt.Sprintf("552 5.3.4 The message is larger than the %d bytes that this login may send", d.maxSize())
+	return fmt.Sprintf("552 5.3.4 The message is larger than this login may send, %d bytes", d.maxSize())
 }
 
 // sizeOffer is the SIZE that the client is told: the upstream's, or the login's
@@ -81,7 +81,7 @@ func (d *dialogue) refuseRecipient(p path, others int) string {
 	case !rules.AllowsRecipient(p.address):
 		return fmt.Sprintf("550 5.7.1 This login may not send to %s", shown(p.address))
 	case rules != nil && rules.RecipientsPerMessage > 0 && others >= rules.RecipientsPerMessage:
-		return fmt.Sprintf("452 4.5.3 More than the %d recipients that this login may give a message", rules.RecipientsPerMessage)
+		return fmt.Sprintf("452 4.5.3 This login may give a message no more than %d recipients", rules.RecipientsPerMessage)
 	case !d.tx.reserve(d.mailbox()):
 		return fmt.Sprintf("452 4.5.3 The %d recipients of a day are used up for this mailbox", d.mailbox().pace.RecipientsPerDay)
 	}

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
@@ -24,6 +25,7 @@ var auth = "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+stage
 type exchange struct {
 	chunking bool   // it offers CHUNKING
 	verdict  func() // happens before its verdict, if set
+	words    string // of the verdict, if not the usual
 
 	mu                            sync.Mutex
 	commands, messages, delivered []string
@@ -104,7 +106,7 @@ func (e *exchange) accepted() string {
 	if e.verdict != nil {
 		e.verdict()
 	}
-	return "250 accepted"
+	return cmp.Or(e.words, "250 accepted")
 }
 
 func (e *exchange) note(what *[]string, text string) {
