@@ -61,12 +61,19 @@ func (e *strictExchange) verdict(text string) string {
 	return "250 ok"
 }
 
-// Twenty devices at once have more to send than Exchange takes in a minute, and
+// Many devices at once have more to send than Exchange takes in a minute, and
 // more connections than it allows: they wait, and no refusal gets to any of
-// them; each message is delivered once.
+// them; each message is delivered once. Those who wait for the minute to pass
+// hold no connection that others need.
 func TestSMTPManyClientsWithinExchangesLimits(t *testing.T) {
+	for _, test := range []struct{ clients, messages int }{{20, 5}, {40, 2}, {75, 1}} {
+		t.Run(fmt.Sprintf("%d clients", test.clients), func(t *testing.T) { sendAtOnce(t, test.clients, test.messages) })
+	}
+}
+
+func sendAtOnce(t *testing.T, clients, messages int) {
 	synctest.Test(t, func(t *testing.T) {
-		const clients, messages, perMinute = 20, 5, 30
+		const perMinute = 30
 		e := &strictExchange{messages: rate.NewLimiter(rate.Every(time.Minute/perMinute), perMinute), delivered: make(map[string]int)}
 		b := newBubble(t, smtp.Protocol{Ledger: smtp.NewLedger(smtp.Pace{MessagesPerMinute: perMinute})}, tokens(oneToken))
 		b.dials(e.serve)
@@ -85,7 +92,7 @@ func TestSMTPManyClientsWithinExchangesLimits(t *testing.T) {
 			})
 		}
 		sending.Wait()
-		if took, want := time.Since(start), (clients*messages-perMinute)*time.Minute/perMinute; took.Round(time.Second) != want {
+		if took, want := time.Since(start), time.Duration(clients*messages-perMinute)*time.Minute/perMinute; took.Round(time.Second) != want {
 			t.Errorf("it takes %v, want %v", took, want)
 		}
 		e.mu.Lock()

@@ -25,16 +25,16 @@ const (
 // errClientLeft means that the client has gone while it waited.
 var errClientLeft = errors.New("the client went away while it waited for a connection")
 
-// lease gives the transaction a connection of the mailbox's pool, and returns
-// by when its first recipient has to be answered.
-func (d *dialogue) lease() (by time.Time, err error) {
+// lease gives the transaction a connection of the mailbox's pool, for which it
+// waits for at most patience, and returns by when the client has to be answered.
+func (d *dialogue) lease(patience time.Duration) (by time.Time, err error) {
 	asked := time.Now()
 	for again := false; ; again = true {
-		up, err := d.waitTurn(asked.Add(turnTimeout), again)
+		up, err := d.waitTurn(asked.Add(patience), again)
 		if err != nil {
 			return by, err
 		}
-		d.tx.waited = time.Since(asked)
+		d.tx.waited += time.Since(asked)
 		by = earlier(time.Now().Add(workTimeout), asked.Add(answerTimeout))
 		d.tx.kept = up != nil
 		if up == nil {
@@ -168,6 +168,11 @@ func (d *dialogue) replay(cause error) error {
 	if err := d.freshen(by); err != nil {
 		return err
 	}
+	return d.repeat(by)
+}
+
+// repeat says again what the transaction has said so far.
+func (d *dialogue) repeat(by time.Time) error {
 	up := d.tx.up
 	up.conn.SetLimit(by)
 	defer up.conn.SetLimit(time.Time{})
@@ -184,8 +189,34 @@ func (d *dialogue) replay(cause error) error {
 	}
 	for _, r := range replies {
 		if !r.positive() {
-			return d.lost(fmt.Errorf("on a fresh connection what had been accepted was refused: %s", proxy.Sanitize([]byte(r.lines[0]))))
+			return d.lost(fmt.Errorf("on another connection what had been accepted was refused: %s", proxy.Sanitize([]byte(r.lines[0]))))
 		}
+	}
+	return nil
+}
+
+// park gives the transaction's connection back while its message waits for its
+// mailbox's turn: others may have messages to send, and recipients to ask for.
+// What can't be repeated keeps its connection.
+func (d *dialogue) park() {
+	if d.tx.up == nil || d.tx.held > maxHeld {
+		return
+	}
+	d.tx.up.pool.keep(d.tx.up)
+	d.tx.up = nil
+}
+
+// resume goes on with a transaction that has been parked.
+func (d *dialogue) resume(patience time.Duration) error {
+	if d.tx.up != nil {
+		return nil
+	}
+	by, err := d.lease(patience)
+	if err != nil {
+		return err
+	}
+	if err := d.repeat(by); err != nil {
+		return d.replay(err)
 	}
 	return nil
 }

@@ -29,8 +29,13 @@ func (d *dialogue) rcpt(argument string) error {
 		return nil
 	}
 	var recipients []recipient
-	for i, argument := range batch {
-		recipients = append(recipients, d.recipient(argument, d.tx.accepted+i))
+	others := d.tx.accepted
+	for _, argument := range batch {
+		r := d.recipient(argument, others)
+		if r.refusal == "" {
+			others++
+		}
+		recipients = append(recipients, r)
 	}
 	return d.recipients(recipients)
 }
@@ -96,6 +101,6 @@ func (d *dialogue) refuseRecipientBy(refusal string) error {
 	if refusal == noRecipient {
 		return d.nonsense(refusal)
 	}
-	d.say(refusal)
+	d.refuseByRule(refusal)
 	return nil
 }

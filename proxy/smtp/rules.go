@@ -15,6 +15,8 @@ const (
 	// dataPatience is how long a client is held at DATA before it hears a
 	// temporary refusal: RFC 5321 section 4.5.3.2.4 gives it two minutes.
 	dataPatience = 100 * time.Second
+	// dataLimit is for that and a connection.
+	dataLimit = 115 * time.Second
 	// loginPatience is that at the first recipient, for a login's own pace.
 	loginPatience = 20 * time.Second
 )
@@ -73,6 +75,13 @@ func (d *dialogue) sizeOffer(upstream string) string {
 	return upstream
 }
 
+// refuseByRule gives a refusal that follows from the login's rules or the
+// mailbox's limits. The administrator who has set them finds it in the log.
+func (d *dialogue) refuseByRule(refusal string) {
+	d.session.Log.Warn("refused by rule", "login", d.session.Login(), "account", d.session.Account, "reply", refusal)
+	d.say(refusal)
+}
+
 // refuseRecipient says why a recipient isn't taken, given how many others the
 // transaction has; empty: the upstream is asked.
 func (d *dialogue) refuseRecipient(p path, others int) string {
@@ -104,12 +113,18 @@ func (d *dialogue) paceLogin() error {
 // paceMailbox holds a message to the pace of its mailbox.
 func (d *dialogue) paceMailbox() error {
 	asked := time.Now()
-	err := d.mailbox().message(dataPatience, d.rest)
+	err := d.mailbox().message(dataPatience, func(wait time.Duration) error {
+		d.park()
+		return d.rest(wait)
+	})
 	d.tx.waited += time.Since(asked)
 	for _, warning := range d.mailbox().warnings() {
 		d.session.Log.Warn(warning, "account", d.session.Account)
 	}
-	return tooFast(err, "this mailbox sends too many messages, try again in a minute")
+	if err != nil {
+		return tooFast(err, "this mailbox sends too many messages, try again in a minute")
+	}
+	return d.resume(min(turnTimeout, dataLimit-time.Since(asked)))
 }
 
 func tooFast(err error, text string) error {

@@ -110,10 +110,12 @@ func (d *dialogue) mail(argument string) error {
 	}
 	p, refusal := d.sender(p)
 	if refusal != "" {
-		d.say(refusal)
+		d.refuseByRule(refusal)
 		return nil
 	}
 	if verdict, denied := d.mailbox().denials.of(p.address); denied {
+		d.session.Log.Warn("refused as Exchange has refused this sender a moment ago", "login", d.session.Login(),
+			"account", d.session.Account, "sender", shown(p.address))
 		d.relayReply(verdict)
 		return nil
 	}
@@ -177,7 +179,7 @@ func (d *dialogue) begin(batch []string) ([]reply, error) {
 	if err := d.paceLogin(); err != nil {
 		return nil, err
 	}
-	by, err := d.lease()
+	by, err := d.lease(turnTimeout)
 	if err != nil {
 		return nil, err
 	}
