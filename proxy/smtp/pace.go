@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"container/list"
 	"errors"
 	"maps"
 	"sync"
@@ -33,11 +34,12 @@ type pacer struct {
 
 	denials denials
 
-	mu     sync.Mutex
-	until  time.Time     // Exchange wants a pause
-	pause  time.Duration // the last one
-	hours  map[int64]int // recipients by hours since 1970
-	warned struct{ minute, day bool }
+	mu      sync.Mutex
+	waiting list.List     // of messages, the first first
+	until   time.Time     // Exchange wants a pause
+	pause   time.Duration // the last one
+	hours   map[int64]int // recipients by hours since 1970
+	warned  struct{ minute, day bool }
 }
 
 // errTooFast means that a message would have to wait for longer than its
@@ -54,37 +56,77 @@ func newPacer(p Pace) *pacer {
 }
 
 // message waits until one more message may be sent, for at most patience: what
-// takes longer gives errTooFast at once. Messages that wait go in the order in
-// which they came. An error of sleep ends the wait.
-func (p *pacer) message(patience time.Duration, sleep func(time.Duration) error) error {
-	now := time.Now()
-	wait := p.pauseLeft(now)
-	var place *rate.Reservation
-	if p.messages != nil {
-		place = p.messages.ReserveN(now, 1)
-		wait = max(wait, place.DelayFrom(now))
-	}
-	leave := func(err error) error {
-		if place != nil {
-			place.Cancel()
-		}
+// would take longer gives errTooFast at once. Messages go in the order in which
+// they came; one whose client leaves takes nothing from the others. sleep waits
+// for a time or until the channel is closed, and its error ends the wait.
+func (p *pacer) message(patience time.Duration, sleep func(time.Duration, <-chan struct{}) error) error {
+	deadline := time.Now().Add(patience)
+	place, err := p.arrive(patience)
+	if err != nil {
 		return err
 	}
-	for deadline := now.Add(patience); wait > 0; wait = p.pauseLeft(time.Now()) {
-		if time.Now().Add(wait).After(deadline) {
-			return leave(errTooFast)
+	defer p.leave(place)
+	for {
+		wait, first := p.wait(place)
+		var sooner chan struct{} // never, for the first
+		switch left := time.Until(deadline); {
+		case first && wait <= 0:
+			return nil
+		case left <= 0 || first && wait > left:
+			return errTooFast
+		case !first:
+			wait, sooner = left, place.Value.(chan struct{})
 		}
-		if err := sleep(wait); err != nil {
-			return leave(err)
+		if err := sleep(wait, sooner); err != nil {
+			return err
 		}
 	}
-	return nil
 }
 
-func (p *pacer) pauseLeft(now time.Time) time.Duration {
+// arrive takes a place in the queue, which is a channel that is closed when it
+// has become the first.
+func (p *pacer) arrive(patience time.Duration) (*list.Element, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.until.Sub(now)
+	now := time.Now()
+	wait := p.until.Sub(now)
+	if p.messages != nil {
+		missing := float64(p.waiting.Len()+1) - p.messages.TokensAt(now)
+		wait = max(wait, time.Duration(missing*float64(time.Minute)/float64(p.pace.MessagesPerMinute)))
+	}
+	if wait.Truncate(time.Millisecond) > patience {
+		return nil, errTooFast
+	}
+	return p.waiting.PushBack(make(chan struct{})), nil
+}
+
+// leave makes way for the next in the queue.
+func (p *pacer) leave(place *list.Element) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if next := place.Next(); next != nil && place.Prev() == nil {
+		close(next.Value.(chan struct{}))
+	}
+	p.waiting.Remove(place)
+}
+
+// wait tells whether a place is the first, and then how long its message has
+// to wait; if not at all, the message counts as sent.
+func (p *pacer) wait(place *list.Element) (wait time.Duration, first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if place.Prev() != nil {
+		return 0, false
+	}
+	now := time.Now()
+	if wait = p.until.Sub(now); p.messages == nil {
+		return wait, true
+	}
+	turn := p.messages.ReserveN(now, 1)
+	if wait = max(wait, turn.DelayFrom(now)); wait > 0 {
+		turn.CancelAt(now) // nobody has reserved behind it
+	}
+	return wait, true
 }
 
 // slowDown notes that Exchange has refused something because the mailbox sends

@@ -8,7 +8,13 @@ import (
 	"time"
 )
 
-func sleep(d time.Duration) error { time.Sleep(d); return nil }
+func sleep(d time.Duration, sooner <-chan struct{}) error {
+	select {
+	case <-time.After(d):
+	case <-sooner:
+	}
+	return nil
+}
 
 func TestMessagesArePacedByTheMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -89,12 +95,49 @@ func TestClientThatGoesAwayWhileItWaits(t *testing.T) {
 		p := newPacer(Pace{MessagesPerMinute: 1})
 		_ = p.message(0, sleep)
 		gone := errors.New("gone")
-		if err := p.message(time.Hour, func(time.Duration) error { return gone }); err != gone {
+		if err := p.message(time.Hour, func(time.Duration, <-chan struct{}) error { return gone }); err != gone {
 			t.Errorf("got %v", err)
 		}
 		started := time.Now()
 		if err := p.message(time.Hour, sleep); err != nil || time.Since(started).Round(time.Second) != time.Minute {
 			t.Errorf("the next one waited for %v, %v: the place of the one that went away is lost", time.Since(started), err)
+		}
+	})
+}
+
+// The places of clients that go away while they wait are those of the others.
+func TestClientsThatGoAwayAmongOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{MessagesPerMinute: 6})
+		for range 6 {
+			_ = p.message(0, sleep)
+		}
+		started := time.Now()
+		gone := errors.New("gone")
+		hangUp := make(chan struct{})
+		var leaving sync.WaitGroup
+		for range 4 {
+			leaving.Go(func() {
+				_ = p.message(time.Hour, func(time.Duration, <-chan struct{}) error { <-hangUp; return gone })
+			})
+			synctest.Wait()
+		}
+		var waited [3]time.Duration
+		for i := range waited {
+			leaving.Go(func() {
+				if err := p.message(2*time.Minute, sleep); err != nil {
+					t.Error(err)
+				}
+				waited[i] = time.Since(started)
+			})
+			synctest.Wait()
+		}
+		close(hangUp)
+		leaving.Wait()
+		for i, got := range waited {
+			if want := time.Duration(i+1) * 10 * time.Second; got.Round(time.Millisecond) != want {
+				t.Errorf("message %d of those that stayed waited for %v, want %v", i, got, want)
+			}
 		}
 	})
 }

@@ -113,9 +113,9 @@ func (d *dialogue) paceLogin() error {
 // paceMailbox holds a message to the pace of its mailbox.
 func (d *dialogue) paceMailbox() error {
 	asked := time.Now()
-	err := d.mailbox().message(dataPatience, func(wait time.Duration) error {
+	err := d.mailbox().message(dataPatience, func(wait time.Duration, sooner <-chan struct{}) error {
 		d.park()
-		return d.rest(wait)
+		return d.rest(wait, sooner)
 	})
 	d.tx.waited += time.Since(asked)
 	for _, warning := range d.mailbox().warnings() {
@@ -134,8 +134,9 @@ func tooFast(err error, text string) error {
 	return err
 }
 
-// rest waits, as long as the client does too and the proxy isn't to stop.
-func (d *dialogue) rest(wait time.Duration) error {
+// rest waits for a time, or until the channel is closed, as long as the client
+// does too and the proxy isn't to stop.
+func (d *dialogue) rest(wait time.Duration, sooner <-chan struct{}) error {
 	if err := d.client.Flush(); err != nil {
 		return err
 	}
@@ -148,6 +149,8 @@ func (d *dialogue) rest(wait time.Duration) error {
 	for {
 		select {
 		case <-timer.C:
+			return nil
+		case <-sooner:
 			return nil
 		case <-presence.ended:
 			if presence.end(); presence.left() {
