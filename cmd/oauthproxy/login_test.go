@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"regexp"
@@ -153,10 +154,12 @@ func TestLoginWithoutAPerson(t *testing.T) {
 	}
 }
 
-// TestLoginForASharedMailbox: IMAP opens the mailbox, SMTP logs in as the
-// person.
+// TestLoginForASharedMailbox: IMAP and POP3 open the mailbox, SMTP logs in as
+// the person, all with one token.
 func TestLoginForASharedMailbox(t *testing.T) {
 	s := newSite(t, "device_code")
+	s.change("listeners:\n", "listeners:\n  - {protocol: pop3, address: \"127.0.0.1:0\"}\n")
+	s.change("upstream: {", fmt.Sprintf("upstream: {pop3: {address: %q}, ", s.POP3()))
 	proxy, smtp := s.serve()
 	defer proxy.end(t)
 	imap := proxy.err.await(t, `msg=listening protocol=imap address=(\S+)`)[1]
@@ -178,6 +181,18 @@ func TestLoginForASharedMailbox(t *testing.T) {
 	inbox, err := c.Select("INBOX", nil).Wait()
 	if err != nil || inbox.NumMessages != 1 {
 		t.Errorf("the shared mailbox has %+v, %v", inbox, err)
+	}
+	pop3, err := net.Dial("tcp", proxy.err.await(t, `msg=listening protocol=pop3 address=(\S+)`)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pop3.Close()
+	fmt.Fprintf(pop3, "USER shared\r\nPASS %s\r\nSTAT\r\nQUIT\r\n", localPassword)
+	if heard, err := io.ReadAll(pop3); err != nil || !strings.Contains(string(heard), "\r\n+OK 1 ") {
+		t.Errorf("POP3 says %q, %v", heard, err)
+	}
+	if n := s.TokenRequestsBy("refresh_token"); n > 0 {
+		t.Errorf("%d further tokens were fetched", n)
 	}
 }
 
