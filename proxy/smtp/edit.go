@@ -2,12 +2,14 @@ package smtp
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"time"
 )
 
-// maxField bounds what is held of a header: a line without its end, or a From
-// field with all its lines. What is longer passes as it is.
+// maxField bounds what is held of a header: a line without its end, a From
+// field with all its lines, or lines that may not belong to it. What is longer
+// passes as it is, but for a From that the sender replaces.
 const maxField = 8 << 10
 
 // edit is what is changed in a message on its way. The zero value changes
@@ -28,8 +30,8 @@ type edit struct {
 func (e edit) changes() bool { return e.sender != "" || e.complete || e.lineEnds }
 
 // editor edits a message that passes through it in blocks of any size, without
-// the line that ends the data. Of the message itself nothing is held but a line
-// of its header.
+// the line that ends the data. Of the message itself nothing is held but a field
+// of its header. What it doesn't understand it passes on as it is.
 type editor struct {
 	edit
 	out []byte // what next returns
@@ -37,12 +39,14 @@ type editor struct {
 	part part
 	line []byte // of the header, without its end so far
 	from []byte // the From field, held until its last line is known
+	junk []byte // lines that are no field, held until it's known whether the header goes on
 	last byte   // the last byte that came
 	has  struct{ from, date, messageID, replyTo bool }
 	// reply is the address that answers should go to, once From has been
 	// rewritten.
-	reply string
-	any   bool // a field has been seen
+	reply   string
+	any     bool // a field has been seen
+	dropped bool // the field is left out: a From that the sender replaces
 }
 
 // part is where in the message the editor is.
@@ -96,8 +100,7 @@ func (e *editor) header(text []byte) (rest []byte) {
 		line := append(e.line, text[:room]...)
 		e.line = nil
 		e.headerLine(line)
-		e.emit(e.from) // too long to be edited
-		e.from = nil
+		e.cutFrom()
 		if e.part == inHeader {
 			e.part = inLongLine
 		}
@@ -120,30 +123,36 @@ func (e *editor) longLine(text []byte) (rest []byte) {
 	} else {
 		e.part = inHeader
 	}
-	e.emit(text[:end])
+	if !e.dropped {
+		e.emit(text[:end])
+	}
 	return text[end:]
 }
 
+// mboxLine is the line that parts the messages of an mbox file (RFC 4155
+// appendix A); some devices put it before their header.
+var mboxLine = regexp.MustCompile(`^From \S+ .*\d\d:\d\d`)
+
 // headerLine takes a whole line.
 func (e *editor) headerLine(line []byte) {
+	name := fieldName(line)
+	folded := e.any && (line[0] == ' ' || line[0] == '\t') // goes on with the field before it
+	isFrom := name == "from" && !e.has.from || folded && e.from != nil
 	switch {
-	case e.any && (line[0] == ' ' || line[0] == '\t'): // goes on with the field before it
-		if e.from == nil {
-			e.emit(line)
-		} else if e.from = append(e.from, line...); len(e.from) > maxField {
-			e.emit(e.from)
-			e.from = nil
-		}
-	case e.note(line):
-		e.flushFrom()
-		if (e.sender != "" || e.complete) && fieldName(line) == "from" {
-			e.from = line
-			return
-		}
+	case hasBareCR(line) && (!e.any || isFrom): // its lines may end with it, and the body stand behind it
+		e.passRest(line)
+	case folded:
+		e.continuation(line)
+	case name != "":
+		e.field(name, line)
+	case !e.any && mboxLine.Match(line):
 		e.emit(line)
-	default: // a blank line, or a body that nothing parts from the header
+	case e.any && !isBlank(line):
+		e.flushFrom()
+		e.hold(line)
+	default: // a blank line, or a body without a header
 		e.endHeader()
-		if !e.any && e.addsFields() && len(bytes.TrimRight(line, "\r\n")) > 0 {
+		if !e.any && e.addsFields() && !isBlank(line) {
 			e.emit([]byte("\r\n"))
 		}
 		e.part = inBody
@@ -151,12 +160,60 @@ func (e *editor) headerLine(line []byte) {
 	}
 }
 
-// note notes which field a line begins; it returns false for a line that is
-// none.
-func (e *editor) note(line []byte) (field bool) {
-	switch name := fieldName(line); name {
-	case "":
-		return false
+// passRest passes on the line and all that follows it, unedited.
+func (e *editor) passRest(line []byte) {
+	e.emit(e.from)
+	e.emit(e.junk)
+	e.from, e.junk = nil, nil
+	e.part = inBody
+	e.emit(line)
+}
+
+// field takes the first line of a field. Of several From fields only the first
+// is left when the sender replaces the author: RFC 5322 section 3.6 allows one.
+func (e *editor) field(name string, line []byte) {
+	e.flushFrom()
+	e.emit(e.junk) // the header has gone on behind it
+	e.junk = nil
+	e.dropped = name == "from" && e.has.from && e.sender != ""
+	e.note(name)
+	switch {
+	case e.dropped:
+	case name == "from" && (e.sender != "" || e.complete):
+		e.from = line
+	default:
+		e.emit(line)
+	}
+}
+
+// continuation takes a further line of a field.
+func (e *editor) continuation(line []byte) {
+	switch {
+	case e.junk != nil:
+		e.hold(line)
+	case e.dropped:
+	case e.from != nil:
+		if e.from = append(e.from, line...); len(e.from) > maxField {
+			e.cutFrom()
+		}
+	default:
+		e.emit(line)
+	}
+}
+
+// hold holds back a line that is no field. If a field follows before a blank
+// line, the line is one of the header; if not, the header ended before it, and
+// what is missing belongs there.
+func (e *editor) hold(line []byte) {
+	if e.junk = append(e.junk, line...); len(e.junk) >= maxField {
+		e.endHeader()
+		e.part = inBody
+	}
+}
+
+// note notes which fields there are.
+func (e *editor) note(name string) {
+	switch name {
 	case "from":
 		e.has.from = true
 	case "date":
@@ -167,8 +224,12 @@ func (e *editor) note(line []byte) (field bool) {
 		e.has.replyTo = true
 	}
 	e.any = true
-	return true
 }
+
+func isBlank(line []byte) bool { return len(bytes.TrimRight(line, "\r\n")) == 0 }
+
+// hasBareCR tells whether a CR stands within a line.
+func hasBareCR(line []byte) bool { return bytes.IndexByte(bytes.TrimRight(line, "\r\n"), '\r') >= 0 }
 
 // fieldName returns the name of a header field in lower case, or nothing (RFC
 // 5322 section 3.6.8, and the blanks before the colon of section 4.5).
@@ -186,7 +247,7 @@ func (e *editor) addsFields() bool {
 	return e.sender != "" && !e.has.from || e.complete && !(e.has.date && e.has.messageID)
 }
 
-// endHeader adds what is missing.
+// endHeader adds what is missing, before the lines held back.
 func (e *editor) endHeader() {
 	e.flushFrom()
 	if e.sender != "" && !e.has.from {
@@ -201,30 +262,17 @@ func (e *editor) endHeader() {
 	if e.complete && !e.has.messageID {
 		e.add("Message-ID", newMessageID(e.domain))
 	}
+	e.emit(e.junk)
+	e.junk = nil
 }
 
-func (e *editor) add(name, value string) { e.emit([]byte(name + ": " + value + "\r\n")) }
-
-// flushFrom passes on the From field, edited.
-func (e *editor) flushFrom() {
-	if e.from == nil {
-		return
+// add adds a field, on a line of its own even behind one that the message ended
+// in.
+func (e *editor) add(name, value string) {
+	if e.last != 0 && e.last != '\n' {
+		e.emit([]byte("\r\n"))
 	}
-	field := e.from
-	e.from = nil
-	_, value, _ := bytes.Cut(field, []byte(":"))
-	original := strings.Join(strings.Fields(string(value)), " ")
-	if e.sender == "" {
-		e.emit(withDomain(field, e.domain))
-		return
-	}
-	author, reply, foreign := rewritten(original, e.sender)
-	if !foreign {
-		e.emit(field)
-		return
-	}
-	e.reply = reply
-	e.add("From", author)
+	e.emit([]byte(name + ": " + value + "\r\n"))
 }
 
 // emit passes text on, with its line ends mended if that is wanted.

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"fmt"
+	"net/mail"
 	"regexp"
 	"strings"
 	"testing"
@@ -24,7 +25,11 @@ func edited(e edit, message string, size int) string {
 var randomID = regexp.MustCompile(`<[a-z2-7]{24}@`)
 
 func TestEdit(t *testing.T) {
-	const full = "Date: x\r\nMessage-ID: <1@x>\r\n"
+	const (
+		full   = "Date: x\r\nMessage-ID: <1@x>\r\n"
+		added  = "Date: Sat, 01 Jan 2000 00:00:00 +0000\r\nMessage-ID: <ID@contoso.com>\r\n"
+		crOnly = "From: a@x.example\rTo: b@contoso.com\rSubject: Important\r\rDear Bob, ...\r\n"
+	)
 	sender := edit{sender: "scan@contoso.com", domain: "contoso.com"}
 	repair := edit{complete: true, lineEnds: true, domain: "contoso.com"}
 	tests := []struct {
@@ -60,10 +65,50 @@ func TestEdit(t *testing.T) {
 			"From: =?utf-8?q?B=C3=BCro?= <scan@contoso.com>\r\n\r\n"},
 		{"sender: Latin-1", sender,
 			"From: B\xfcro <copier@localhost>\r\n\r\n",
-			"From: =?iso-8859-1?q?B=FCro_<copier@localhost>?= <scan@contoso.com>\r\n\r\n"},
+			"From: =?iso-8859-1?b?QvxybyA8Y29waWVyQGxvY2FsaG9zdD4=?= <scan@contoso.com>\r\n\r\n"},
 		{"sender: no From", sender, "X: y\r\n\r\nFrom: in the body\r\n", "X: y\r\nFrom: <scan@contoso.com>\r\n\r\nFrom: in the body\r\n"},
 		{"sender: From in the body alone stays", sender, "From: scan@contoso.com\r\n\r\nFrom: a@b.example\r\n", "From: scan@contoso.com\r\n\r\nFrom: a@b.example\r\n"},
+		{"sender: a group of nobody", sender, "From: undisclosed-recipients:;\r\n\r\n", "From: \"undisclosed-recipients:;\" <scan@contoso.com>\r\n\r\n"},
+		{"sender: several authors", sender,
+			"From: A <a@x.example>, b@localhost, C <c@y.example>\r\n\r\n",
+			"From: \"A\" <scan@contoso.com>\r\nReply-To: \"A\" <a@x.example>,\r\n \"C\" <c@y.example>\r\n\r\n"},
+		{"sender: several From fields", sender,
+			"From: copier@localhost\r\nFrom: evil@x.example\r\n folded\r\nX: y\r\n z\r\n\r\n",
+			"From: \"copier@localhost\" <scan@contoso.com>\r\nX: y\r\n z\r\n\r\n"},
+		{"sender: a From behind the mailbox's own", sender, "From: scan@contoso.com\r\nFrom: evil@x.example\r\n\r\n", "From: scan@contoso.com\r\n\r\n"},
+		{"sender: a name that is too long", sender,
+			"From: " + strings.Repeat("n", 900) + "\r\n\r\n",
+			"From: \"" + strings.Repeat("n", maxName) + "\" <scan@contoso.com>\r\n\r\n"},
+		{"sender: a long name ends with a whole character", sender,
+			"From: " + strings.Repeat("n", maxName-1) + "ü\r\n\r\n",
+			"From: \"" + strings.Repeat("n", maxName-1) + "\" <scan@contoso.com>\r\n\r\n"},
+		{"sender: a From that is too long", sender,
+			"From: a@x.example, " + strings.Repeat("n", maxField) + "\r\n more\r\nX: y\r\n z\r\n\r\n",
+			"From: <scan@contoso.com>\r\nX: y\r\n z\r\n\r\n"},
+		{"sender: a From on too many lines", sender,
+			"From: a@x.example\r\n" + strings.Repeat(" and more\r\n", maxField/10) + "X: y\r\n\r\n",
+			"From: <scan@contoso.com>\r\nX: y\r\n\r\n"},
+		{"sender: lines that end with CR", sender, crOnly, crOnly},
+		{"sender: a CR within From", sender, "X: y\r\nFrom: a@x.example\rTo: b\r\rDear Bob\r\n", "X: y\r\nFrom: a@x.example\rTo: b\r\rDear Bob\r\n"},
+		{"sender: a CR within the second line of From", sender, "From: a\r\n b\rTo: b\r\rDear Bob\r\n", "From: a\r\n b\rTo: b\r\rDear Bob\r\n"},
+		{"sender: a CR within another field", sender, "X: y\r\nY: a\rb\r\nFrom: copier\r\n\r\n", "X: y\r\nY: a\rb\r\nFrom: \"copier\" <scan@contoso.com>\r\n\r\n"},
+		{"sender: a line that is no field", sender,
+			"X: y\r\n>From evil\r\n folded\r\njunk\r\nFrom: copier\r\n\r\nHello\r\n",
+			"X: y\r\n>From evil\r\n folded\r\njunk\r\nFrom: \"copier\" <scan@contoso.com>\r\n\r\nHello\r\n"},
 
+		{"repair: lines that end with CR", repair, crOnly, crOnly},
+		{"repair: a line of an mbox file", repair,
+			"From copier Sun Nov 22 20:51:00 2026\r\n" + full + "From: a@x.example\r\n\r\nbody\r\n",
+			"From copier Sun Nov 22 20:51:00 2026\r\n" + full + "From: a@x.example\r\n\r\nbody\r\n"},
+		{"repair: a line that is no field", repair, "X: y\r\njunk\r\n" + full + "\r\nHello\r\n", "X: y\r\njunk\r\n" + full + "\r\nHello\r\n"},
+		{"repair: a body that nothing parts from the header", repair, "X: y\r\nHello\r\nthere\r\n\r\nA: b\r\n",
+			"X: y\r\n" + added + "Hello\r\nthere\r\n\r\nA: b\r\n"},
+		{"repair: much that is no field", repair, "X: y\r\n" + strings.Repeat("junk\r\n", maxField) + full,
+			"X: y\r\n" + added + strings.Repeat("junk\r\n", maxField) + full},
+		{"repair: the end within a field", repair, "X: y", "X: y\r\n" + added},
+		{"repair: several From fields", repair, full + "From: a@x.example\r\nFrom: b\r\n\r\n", full + "From: a@x.example\r\nFrom: b@contoso.com\r\n\r\n"},
+		{"repair: a quoted name, no domain", repair, full + "From: \"Office, \\\"2:nd\" <copier>\r\n\r\n", full + "From: \"Office, \\\"2:nd\" <copier@contoso.com>\r\n\r\n"},
+		{"repair: a comment, no domain", repair, full + "From: copier (Office)\r\n\r\n", full + "From: copier@contoso.com (Office)\r\n\r\n"},
 		{"repair: Date and Message-ID", repair, "Subject: x\r\n\r\nHello\r\n",
 			"Subject: x\r\nDate: Sat, 01 Jan 2000 00:00:00 +0000\r\nMessage-ID: <ID@contoso.com>\r\n\r\nHello\r\n"},
 		{"repair: in lower case, with a blank", repair, "date : x\r\nmessage-id: y\r\n\r\n", "date : x\r\nmessage-id: y\r\n\r\n"},
@@ -126,7 +171,8 @@ func TestEditOfAnEndlessHeader(t *testing.T) {
 	feed("From: x", 1)
 	feed("yyyyyyyyyyyyyyy", 1<<16)
 	feed("\r\n", 1)
-	feed("X: y\r\n z\r\n", 1<<16)
+	feed("X: y\r\n z\r\n", 1<<17)
+	feed("no field\r\n and more\r\nY: z\r\n", 1<<16)
 	feed("From: a\r\n", 1)
 	feed(" folded\r\n", 1<<16)
 	if out += len(editor.end()); out < 1<<20 {
@@ -164,3 +210,25 @@ func FuzzEdit(f *testing.F) {
 }
 
 var dateField = regexp.MustCompile(`Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}\r\n`)
+
+// Whatever stands in From, the sender is what it says afterwards, on lines of a
+// length that mail may have.
+func FuzzRewritten(f *testing.F) {
+	f.Add("undisclosed-recipients:;")
+	f.Add("A <a@b.example>, =?utf-8?q?=0D=0AB?= <c@d.example>")
+	f.Add("B\xfcro \"x\\")
+	f.Fuzz(func(t *testing.T, original string) {
+		author, reply, foreign := rewritten(strings.Join(strings.Fields(original), " "), "s@d.example")
+		if !foreign {
+			return
+		}
+		if got, err := mail.ParseAddress(author); err != nil || got.Address != "s@d.example" {
+			t.Errorf("From: %q: %v", author, err)
+		}
+		for line := range strings.SplitSeq(author+",\r\n "+reply, "\r\n ") {
+			if len(line) > 980 || strings.ContainsAny(line, "\r\n") {
+				t.Errorf("the line %q", line)
+			}
+		}
+	})
+}
