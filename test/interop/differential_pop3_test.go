@@ -129,7 +129,6 @@ var pop3Scripts = []script{
 > QUIT
 <$`},
 	{"nonsense until Dovecot has enough", strings.Repeat("> XYZZY\n", 40) + "> QUIT\n<$"},
-	{"a line far too long", "> RETR " + strings.Repeat("x", 100_000) + "\n> NOOP\n> QUIT\n<$"},
 	{"bytes that are no text", `
 | "RETR \xff\xfe\r\n"
 < -ERR
