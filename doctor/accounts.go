@@ -1,0 +1,6 @@
+package doctor
+
+import "context"
+
+// accounts gets a token for each account and logs in with it.
+func (e *examination) accounts(ctx context.Context) {}
