@@ -12,6 +12,7 @@ import (
 	"context"
 	"time"
 
+	"oauthproxy/doctor"
 	"oauthproxy/tokens"
 )
 
@@ -24,7 +25,21 @@ type Service interface {
 	SignIn(ctx context.Context, account string, d tokens.Dialog) (Account, error)
 	// SignOut forgets the account's sign-in and tokens.
 	SignOut(ctx context.Context, account string) error
+	// Check looks for what doesn't work, and tells o. The error says why it
+	// could not be looked for, or not to the end.
+	Check(ctx context.Context, e Examination, o doctor.Observer) error
 }
+
+// Examination is what to look at.
+type Examination struct {
+	// Accounts are those that are meant, in capitals or not; none means all.
+	Accounts []string `json:"accounts,omitempty"`
+	// Send is the address for a test message; empty: none is sent.
+	Send string `json:"send,omitempty"`
+}
+
+// IsZero is for omitzero.
+func (e Examination) IsZero() bool { return len(e.Accounts) == 0 && e.Send == "" }
 
 // Account tells how an account stands. Times are zero, and texts empty, where
 // there is nothing to tell.

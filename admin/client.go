@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 
+	"oauthproxy/doctor"
 	"oauthproxy/tokens"
 )
 
@@ -28,7 +29,7 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 		path = socket
 	}
 	c := &Client{path}
-	if _, err := c.do(ctx, request{Command: ping}, nil); err != nil {
+	if _, err := c.do(ctx, request{Command: ping}, nil, nil); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -36,13 +37,13 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 
 // Accounts asks the service how all accounts stand.
 func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
-	got, err := c.do(ctx, request{Command: accounts}, nil)
+	got, err := c.do(ctx, request{Command: accounts}, nil, nil)
 	return got.Accounts, err
 }
 
 // SignIn lets a person sign in for an account of the service's.
 func (c *Client) SignIn(ctx context.Context, account string, d tokens.Dialog) (Account, error) {
-	got, err := c.do(ctx, request{Command: login, Account: account}, d)
+	got, err := c.do(ctx, request{Command: login, Account: account}, d, nil)
 	if err != nil {
 		return Account{}, err
 	}
@@ -54,12 +55,12 @@ func (c *Client) SignIn(ctx context.Context, account string, d tokens.Dialog) (A
 
 // SignOut makes the service forget a sign-in.
 func (c *Client) SignOut(ctx context.Context, account string) error {
-	_, err := c.do(ctx, request{Command: logout, Account: account}, nil)
+	_, err := c.do(ctx, request{Command: logout, Account: account}, nil, nil)
 	return err
 }
 
-// do makes a request and speaks with d until the result is there.
-func (c *Client) do(ctx context.Context, r request, d tokens.Dialog) (result, error) {
+// do makes a request and speaks with d, or tells o, until the result is there.
+func (c *Client) do(ctx context.Context, r request, d tokens.Dialog, o doctor.Observer) (result, error) {
 	conn, err := c.dial(ctx)
 	if err != nil {
 		return result{}, err
@@ -70,7 +71,7 @@ func (c *Client) do(ctx context.Context, r request, d tokens.Dialog) (result, er
 	if err := conn.write(r); err != nil {
 		return result{}, c.broken(ctx, err)
 	}
-	got, err := c.converse(ctx, conn, r, d)
+	got, err := c.converse(ctx, conn, r, d, o)
 	switch {
 	case err != nil:
 		return result{}, c.broken(ctx, err)
@@ -97,13 +98,13 @@ func (c *Client) dial(ctx context.Context) (*conn, error) {
 }
 
 // converse shows what the service says, and hands it what the person answers.
-func (c *Client) converse(ctx context.Context, conn *conn, r request, d tokens.Dialog) (result, error) {
+func (c *Client) converse(ctx context.Context, conn *conn, r request, d tokens.Dialog, o doctor.Observer) (result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var pasting sync.WaitGroup
 	defer pasting.Wait()
 	defer cancel()
 	within := quick
-	if r.Command == login {
+	if r.Command == login || r.Command == check {
 		within = slow
 	}
 	for {
@@ -115,7 +116,9 @@ func (c *Client) converse(ctx context.Context, conn *conn, r request, d tokens.D
 		case m.Result != nil:
 			return *m.Result, nil
 		case d == nil:
-			return result{}, errors.New("the service asks something unexpected")
+			if err := observe(m, o); err != nil {
+				return result{}, err
+			}
 		case m.Code != nil:
 			d.Code(tokens.DeviceCode{URL: m.Code.URL, UserCode: m.Code.UserCode, Expires: m.Code.Expires})
 		case m.Address != "":

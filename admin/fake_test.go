@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"oauthproxy/doctor"
 	"oauthproxy/internal/wire"
 	"oauthproxy/tokens"
 )
@@ -16,6 +17,7 @@ type fake struct {
 	accounts []Account
 	err      error
 	signIn   func(ctx context.Context, account string, d tokens.Dialog) (Account, error)
+	check    func(ctx context.Context, e Examination, o doctor.Observer) error
 	out      []string // accounts signed out
 }
 
@@ -23,6 +25,10 @@ func (f *fake) Accounts(context.Context) ([]Account, error) { return f.accounts,
 
 func (f *fake) SignIn(ctx context.Context, account string, d tokens.Dialog) (Account, error) {
 	return f.signIn(ctx, account, d)
+}
+
+func (f *fake) Check(ctx context.Context, e Examination, o doctor.Observer) error {
+	return f.check(ctx, e, o)
 }
 
 func (f *fake) SignOut(_ context.Context, account string) error {

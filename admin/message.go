@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"oauthproxy/doctor"
 	"oauthproxy/internal/wire"
 )
 
@@ -26,6 +27,8 @@ const (
 	// slow is how long a request may take that waits for Entra ID, or for
 	// somebody who signs in.
 	slow = 20 * time.Minute
+	// longest is how long a check of a thousand accounts may take.
+	longest = 12 * time.Hour
 )
 
 // The commands of a request.
@@ -34,6 +37,7 @@ const (
 	accounts = "accounts"
 	login    = "login"
 	logout   = "logout"
+	check    = "check"
 )
 
 // request is a client's first line.
@@ -41,6 +45,8 @@ type request struct {
 	Version int    `json:"version"`
 	Command string `json:"command"`
 	Account string `json:"account,omitempty"`
+	// Check is what to examine.
+	Check Examination `json:"check,omitzero"`
 }
 
 // answer is what a person says while signing in; one field is set.
@@ -51,17 +57,25 @@ type answer struct {
 
 // message is a line of the server's; one field is set.
 type message struct {
-	Code        *deviceCode `json:"code,omitempty"`
-	Address     string      `json:"address,omitempty"`
-	PasteAgain  string      `json:"paste_again,omitempty"` // why
-	AskPassword bool        `json:"ask_password,omitempty"`
-	Result      *result     `json:"result,omitempty"` // the last line
+	Code        *deviceCode     `json:"code,omitempty"`
+	Address     string          `json:"address,omitempty"`
+	PasteAgain  string          `json:"paste_again,omitempty"` // why
+	AskPassword bool            `json:"ask_password,omitempty"`
+	Begin       *probe          `json:"begin,omitempty"`
+	Finding     *doctor.Finding `json:"finding,omitempty"`
+	Result      *result         `json:"result,omitempty"` // the last line
 }
 
 type deviceCode struct {
 	URL      string    `json:"url"`
 	UserCode string    `json:"user_code"`
 	Expires  time.Time `json:"expires"`
+}
+
+// probe is one of the doctor's that begins.
+type probe struct {
+	Probe   string `json:"probe"`
+	Subject string `json:"subject"`
 }
 
 // result is what came of a request.

@@ -51,6 +51,8 @@ func (s *Server) do(c *conn, r request) result {
 		return s.signIn(c, r.Account)
 	case logout:
 		return failed(s.service.SignOut(s.ctx, r.Account))
+	case check:
+		return s.check(c, r.Check)
 	}
 	return failed(fmt.Errorf("the service doesn't know the command %q", r.Command))
 }

@@ -37,6 +37,7 @@ const (
 // Config is a whole configuration, checked, with its defaults. File names in
 // it are absolute.
 type Config struct {
+	File           string         // where it was read from
 	Apps           map[string]App // by name
 	Listeners      []Listener
 	Accounts       []Account
@@ -183,6 +184,7 @@ func decode(data []byte, r *reader) (*Config, error) {
 	if len(r.problems) > 0 {
 		return nil, r.invalid()
 	}
+	c.File = filepath.Join(r.folder, filepath.Base(r.file))
 	return c, nil
 }
 

@@ -66,6 +66,7 @@ func TestDefaults(t *testing.T) {
 		SMTP:  Host{"smtp.office365.com:587", StartTLS},
 	}
 	want := &Config{
+		File: filepath.Join(folder, "config.yaml"),
 		Apps: map[string]App{"devices": {
 			Tenant:           "contoso.onmicrosoft.com",
 			ClientID:         "66666666-7777-8888-9999-000000000000",

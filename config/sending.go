@@ -55,7 +55,7 @@ func (s *section) sender(mailbox string) string {
 	case mailboxSender:
 		return mailbox
 	default:
-		if !isAddress(v) {
+		if !IsAddress(v) {
 			s.report("sender", "keep, mailbox, or an address such as scanner@contoso.com", "unknown value %q", v)
 		}
 		return v
@@ -66,7 +66,7 @@ func (s *section) sender(mailbox string) string {
 func (s *section) addresses(key string) []string {
 	var all []string
 	for _, w := range s.words(key) {
-		if domain, ok := strings.CutPrefix(w.text, "@"); !isAddress(w.text) && (!ok || !isAddress("x@"+domain)) {
+		if domain, ok := strings.CutPrefix(w.text, "@"); !IsAddress(w.text) && (!ok || !IsAddress("x@"+domain)) {
 			s.reader.report(w.line, w.path, `all of a domain is "@contoso.com"`, "%q is neither an address nor a domain", w.text)
 			continue
 		}
@@ -75,9 +75,9 @@ func (s *section) addresses(key string) []string {
 	return all
 }
 
-// isAddress tells whether text can be a mail address. What an address may hold
+// IsAddress tells whether text can be a mail address. What an address may hold
 // is for Exchange to say.
-func isAddress(text string) bool {
+func IsAddress(text string) bool {
 	at := strings.LastIndexByte(text, '@')
 	return at > 0 && at < len(text)-1 && !strings.ContainsFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || r == '<' || r == '>'

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,9 @@ func (c Certificate) isZero() bool { return c.key == nil }
 
 // NotAfter is when the certificate ends.
 func (c Certificate) NotAfter() time.Time { return c.chain[0].NotAfter }
+
+// Chain returns the certificate, and behind it those that came with it.
+func (c Certificate) Chain() []*x509.Certificate { return slices.Clone(c.chain) }
 
 // SHA1 returns the SHA-1 thumbprint as Entra ID's portal shows it: hexadecimal
 // digits in upper case.

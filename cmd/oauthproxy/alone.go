@@ -13,7 +13,7 @@ import (
 // alone is the service that a command is itself while none runs. It holds the
 // store only while it reads or writes: people take their time to sign in, and a
 // service may start meanwhile.
-type alone struct{ *signIns }
+type alone struct{ *examiner }
 
 func openAlone(c *config.Config) (*alone, error) {
 	roots, err := trusted(c.Upstream.CAFile)
@@ -27,7 +27,7 @@ func openAlone(c *config.Config) (*alone, error) {
 	if own.store != nil {
 		own.store.Share()
 	}
-	return &alone{own}, nil
+	return &alone{newExaminer(c, own, roots)}, nil
 }
 
 // SignIn asks nobody for what couldn't be kept: it would end with the command.

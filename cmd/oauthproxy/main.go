@@ -39,6 +39,7 @@ func commands() []command {
 		{"login", "ACCOUNT", "sign in with Microsoft for a mailbox; where nobody needs to, fetch a token", login},
 		{"logout", "ACCOUNT", "forget a sign-in", logout},
 		{"accounts", "[--json]", "show how all accounts stand, and what to do", listAccounts},
+		{"check", "[ACCOUNT...] [--json] [--send ADDRESS]", "find out what works, what doesn't, and what to do", check},
 		{"store", "rekey [--key-file FILE | --passphrase]", "encrypt what is kept of the sign-ins with a new key", store},
 		{"passwd", "[--generate]", "make a password's hash for the configuration", passwd},
 		{"certificate", "", "print the root of the certificates made for TLS listeners, and where to install it", printRoot},

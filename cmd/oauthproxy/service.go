@@ -73,7 +73,9 @@ func newService(c *config.Config, log *slog.Logger) (*service, error) {
 		s.stop()
 		return nil, err
 	}
-	s.control, err = listenForCommands(c.StateDirectory, signIns, log)
+	x := newExaminer(c, signIns, roots)
+	x.open = func() []listener { return s.listeners }
+	s.control, err = listenForCommands(c.StateDirectory, x, log)
 	if err != nil && len(signIns.persons) > 0 {
 		s.stop()
 		return nil, err
