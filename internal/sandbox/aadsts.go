@@ -23,6 +23,8 @@ type entraError struct {
 // entraErrors is the table of the refusals that the stand-in knows.
 var entraErrors = []entraError{
 	{400, "invalid_request", 90002, "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant.", ""},
+	{400, "invalid_request", 90038, "The specified tenant '{tenant}' belongs to the National Cloud 'microsoftonline.us'. Current cloud instance 'microsoftonline.com' does not federate with microsoftonline.us. A cloud redirect error is returned.", ""},
+	{400, "invalid_request", 900382, "Confidential Client is not supported in Cross Cloud request.", ""},
 	{400, "invalid_request", 900144, "The request body must contain the following parameter: '{missing}'.", ""},
 	{400, "invalid_request", 9001023, "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.", ""},
 	{400, "invalid_grant", 9002313, "Invalid request. Request is malformed or invalid.", ""},
@@ -34,6 +36,7 @@ var entraErrors = []entraError{
 	{401, "invalid_client", 7000222, "The provided client secret keys for app '{client}' are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds.", ""},
 	{401, "invalid_client", 7000218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.", ""},
 	{401, "invalid_client", 700027, "The certificate with identifier used to sign the client assertion is not registered on application.", ""},
+	{400, "invalid_client", 650057, "Invalid resource. The client has requested access to a resource which is not listed in the requested permissions in the client's application registration. Client app ID: {client}. Resource value from request: {scope}. List of valid resources from app registration: 00000003-0000-0000-c000-000000000000.", ""},
 	{401, "invalid_client", 50013, "Assertion failed validation.", ""},
 	{401, "invalid_client", 700211, "No matching federated identity record found for presented assertion issuer.", ""},
 	{401, "invalid_client", 700212, "No matching federated identity record found for presented assertion audience.", ""},

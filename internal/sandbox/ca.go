@@ -4,12 +4,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -18,13 +20,14 @@ import (
 const certificateLife = 30 * 24 * time.Hour
 
 // newCertificates makes a root and a server certificate signed by it, valid
-// for 127.0.0.1, ::1 and localhost. The root comes back as PEM.
-func newCertificates() (rootPEM []byte, server tls.Certificate, err error) {
+// for 127.0.0.1, ::1 and localhost. The root, which has the name of the issuer,
+// comes back as PEM.
+func newCertificates(issuer string) (rootPEM []byte, server tls.Certificate, err error) {
 	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, server, err
 	}
-	root := certificateTemplate("oauthproxy sandbox root")
+	root := certificateTemplate(issuer)
 	root.IsCA = true
 	root.BasicConstraintsValid = true
 	root.KeyUsage = x509.KeyUsageCertSign
@@ -63,3 +66,24 @@ func certificateTemplate(name string) *x509.Certificate {
 		NotAfter:     time.Now().Add(certificateLife),
 	}
 }
+
+// strangeCertificate is a client's certificate that no application has: PEM,
+// with its key. Every sandbox of this process has the same one.
+var strangeCertificate = sync.OnceValue(func() []byte {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic("sandbox: cannot make a key: " + err.Error())
+	}
+	template := certificateTemplate("oauthproxy sandbox client")
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic("sandbox: cannot sign a certificate: " + err.Error())
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic("sandbox: cannot encode a key: " + err.Error())
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})...)
+})

@@ -63,7 +63,7 @@ func serveTLS(serve func(*Sandbox, *lineConn)) func(*Sandbox, *lineConn) {
 // listeners.
 func pipePeer(t *testing.T, opts Options, serve func(*Sandbox, *lineConn)) *peer {
 	t.Helper()
-	root, certificate, err := newCertificates()
+	root, certificate, err := newCertificates("test")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"cmp"
 	"crypto/rand"
-	"crypto/x509"
 	"maps"
 	"net"
 	"net/http"
@@ -23,14 +22,16 @@ type entra struct {
 	codes           map[string]*authorizationCode
 	refreshTokens   map[string]*refreshToken
 	passwordRefused map[*person]int // AADSTS
-	certificates    []*x509.Certificate
 	federated       []federatedIdentity
 	assertions      map[string]time.Time // when those that were used expire, by jti
 	pollsTooFast    int
+
+	apps   map[string]*application // by client id
+	listed []App
 }
 
 func newEntra(s *Sandbox) *entra {
-	return &entra{
+	e := &entra{
 		sandbox:         s,
 		requests:        map[string]int{},
 		deviceCodes:     map[string]*deviceCode{},
@@ -39,6 +40,8 @@ func newEntra(s *Sandbox) *entra {
 		passwordRefused: map[*person]int{},
 		assertions:      map[string]time.Time{},
 	}
+	e.registerApps()
+	return e
 }
 
 // forgetOld forgets codes and assertions whose time has been over for an hour;
@@ -55,7 +58,19 @@ func (e *entra) forgetOld() {
 // serveEntra answers HTTPS on listener until the sandbox closes.
 func (s *Sandbox) serveEntra(listener net.Listener) {
 	s.entra = newEntra(s)
-	s.serveHTTP(listener, true, s.entra.handler())
+	s.serveHTTP(listener, true, s.entra.withClock(s.entra.handler()))
+}
+
+// withClock lets answers tell the time of Entra's clock.
+func (e *entra) withClock(handler http.Handler) http.Handler {
+	ahead := e.sandbox.opts.ClockAhead
+	if ahead == 0 {
+		return handler
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+		handler.ServeHTTP(w, r)
+	})
 }
 
 func (e *entra) handler() http.Handler {
@@ -162,8 +177,9 @@ func (s *Sandbox) AuthorityAt(tenant string) string {
 // TenantID is random in each run, as are ClientID and ClientSecret.
 func (s *Sandbox) TenantID() string { return s.issuer.tenantID }
 
-// ClientID is the id of the one application that Entra knows. For itself it
-// may open every mailbox of the organisation; people may sign in with it, too.
+// ClientID is the id of the one application that works; Apps lists those that
+// do not. For itself it may open every mailbox of the organisation; people may
+// sign in with it, too.
 func (s *Sandbox) ClientID() string { return s.issuer.clientID }
 
 // ClientSecret is that application's secret.

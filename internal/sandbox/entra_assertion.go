@@ -53,7 +53,7 @@ func (s *Sandbox) RegisterCertificate(der []byte) error {
 	}
 	s.entra.mu.Lock()
 	defer s.entra.mu.Unlock()
-	s.entra.certificates = append(s.entra.certificates, certificate)
+	s.issuer.certificates = append(s.issuer.certificates, certificate)
 	return nil
 }
 
@@ -88,7 +88,7 @@ func (e *entra) checkAssertion(r *http.Request) *entraError {
 	if err != nil {
 		return refuseAssertion(50013, "The assertion is malformed.")
 	}
-	if c.Issuer != e.sandbox.issuer.clientID {
+	if c.Issuer != e.app(r).clientID {
 		return e.checkFederated(token, c)
 	}
 	return e.checkCertificate(r, token, c)
@@ -98,7 +98,7 @@ func (e *entra) checkAssertion(r *http.Request) *entraError {
 func (e *entra) checkCertificate(r *http.Request, token jwt, c assertionClaims) *entraError {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	certificate := e.findCertificate(token.header)
+	certificate := e.app(r).findCertificate(token.header)
 	switch {
 	case certificate == nil:
 		return refuseAssertion(700027, "The key was not found.")
@@ -163,9 +163,9 @@ func (e *entra) isTokenEndpoint(r *http.Request, audience string) bool {
 }
 
 // findCertificate returns the certificate that a header names by a thumbprint.
-// The caller holds e.mu.
-func (e *entra) findCertificate(h jwtHeader) *x509.Certificate {
-	for _, certificate := range e.certificates {
+// The caller holds the mutex of Entra.
+func (a *application) findCertificate(h jwtHeader) *x509.Certificate {
+	for _, certificate := range a.certificates {
 		short, long := sha1.Sum(certificate.Raw), sha256.Sum256(certificate.Raw)
 		if isThumbprint(h.ThumbprintSHA256, long[:]) || isThumbprint(h.Thumbprint, short[:]) {
 			return certificate

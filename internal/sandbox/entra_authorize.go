@@ -11,6 +11,7 @@ import (
 // An authorization is a request that a browser brings to the authorize
 // endpoint (RFC 6749 section 4.1.1, RFC 7636).
 type authorization struct {
+	app         *application
 	tenant      string
 	redirectURI string
 	formPost    bool // response_mode
@@ -30,7 +31,7 @@ func (e *entra) parseAuthorization(r *http.Request) (a authorization, number int
 	switch {
 	case !e.knowsTenant(tenant) && !isSharedTenant(tenant):
 		return a, 90002
-	case query.Get("client_id") != e.sandbox.issuer.clientID:
+	case e.app(r) == nil:
 		return a, 700016
 	case query.Get("redirect_uri") == "":
 		return a, 900971
@@ -39,6 +40,7 @@ func (e *entra) parseAuthorization(r *http.Request) (a authorization, number int
 	}
 	sc, number := parseScopes(query.Get("scope"))
 	a = authorization{
+		app:         e.app(r),
 		tenant:      tenant,
 		redirectURI: query.Get("redirect_uri"),
 		formPost:    query.Get("response_mode") == "form_post",

@@ -58,7 +58,7 @@ func (e *entra) redeemCode(r *http.Request) (from *signIn, number int) {
 	defer e.mu.Unlock()
 	code := e.codes[r.PostFormValue("code")]
 	switch {
-	case code == nil:
+	case code == nil || code.app != e.app(r):
 		return nil, 9002313
 	case !code.person.belongsTo(r.PathValue("tenant")):
 		return nil, 700005
@@ -72,7 +72,7 @@ func (e *entra) redeemCode(r *http.Request) (from *signIn, number int) {
 		return nil, 501481
 	}
 	code.redeemed = true
-	return &signIn{person: code.person, scopes: code.scopes, nonce: code.nonce}, 0
+	return &signIn{app: code.app, person: code.person, scopes: code.scopes, nonce: code.nonce}, 0
 }
 
 // challengeOf is the S256 challenge of a verifier (RFC 7636 section 4.2).

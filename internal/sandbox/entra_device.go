@@ -19,6 +19,7 @@ const (
 // deviceCode is a sign-in that waits for a person at another screen (RFC
 // 8628).
 type deviceCode struct {
+	app      *application
 	userCode string
 	tenant   string
 	scopes   scopes
@@ -45,7 +46,7 @@ func (e *entra) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !e.knowsTenant(tenant) && !isSharedTenant(tenant):
 		e.refuse(w, r, 90002)
-	case r.PostFormValue("client_id") != e.sandbox.issuer.clientID:
+	case e.app(r) == nil:
 		e.refuse(w, r, 700016)
 	case e.sandbox.opts.NoPublicClient:
 		e.refuse(w, r, 7000218)
@@ -54,7 +55,7 @@ func (e *entra) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 	case number != 0:
 		e.refuse(w, r, number)
 	default:
-		code, d := e.newDeviceCode(tenant, sc)
+		code, d := e.newDeviceCode(e.app(r), tenant, sc)
 		page := "https://" + r.Host + "/devicelogin"
 		writeJSON(w, http.StatusOK, map[string]any{
 			"user_code":        d.userCode,
@@ -68,12 +69,13 @@ func (e *entra) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (e *entra) newDeviceCode(tenant string, sc scopes) (code string, d *deviceCode) {
+func (e *entra) newDeviceCode(app *application, tenant string, sc scopes) (code string, d *deviceCode) {
 	opts := e.sandbox.opts
 	random := make([]byte, 150)
 	rand.Read(random)
 	code = base64.RawURLEncoding.EncodeToString(random)
 	d = &deviceCode{
+		app:      app,
 		userCode: rand.Text()[:9],
 		tenant:   tenant,
 		scopes:   sc,
@@ -96,7 +98,7 @@ func (e *entra) deviceCodeGrant(w http.ResponseWriter, r *http.Request) {
 		e.refuse(w, r, 7000218)
 		return
 	}
-	from, refusal := e.pollDevice(r.PostFormValue("device_code"))
+	from, refusal := e.pollDevice(e.app(r), r.PostFormValue("device_code"))
 	if from == nil {
 		e.refuseWith(w, r, refusal)
 		return
@@ -106,11 +108,11 @@ func (e *entra) deviceCodeGrant(w http.ResponseWriter, r *http.Request) {
 
 // pollDevice returns the sign-in that a device code has led to, or why there
 // is none.
-func (e *entra) pollDevice(code string) (*signIn, entraError) {
+func (e *entra) pollDevice(app *application, code string) (*signIn, entraError) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d := e.deviceCodes[code]
-	if d == nil {
+	if d == nil || d.app != app {
 		return nil, findEntraError(70018)
 	}
 	tooFast := e.countPoll(d)
@@ -128,7 +130,7 @@ func (e *entra) pollDevice(code string) (*signIn, entraError) {
 		return nil, findEntraError(70016)
 	}
 	d.state = deviceRedeemed
-	return &signIn{person: d.person, scopes: d.scopes}, entraError{}
+	return &signIn{app: app, person: d.person, scopes: d.scopes}, entraError{}
 }
 
 // countPoll tells whether a poll came before its time, a tenth of the interval

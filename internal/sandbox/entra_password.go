@@ -34,7 +34,7 @@ func (e *entra) passwordGrant(w http.ResponseWriter, r *http.Request) {
 	case e.refusesPassword(p) != 0:
 		e.refuse(w, r, e.refusesPassword(p))
 	default:
-		e.grantSignIn(w, r, &signIn{person: p, scopes: sc}, sc)
+		e.grantSignIn(w, r, &signIn{app: e.app(r), person: p, scopes: sc}, sc)
 	}
 }
 

@@ -15,7 +15,7 @@ func (e *entra) refreshTokenGrant(w http.ResponseWriter, r *http.Request) {
 		e.refuse(w, r, number)
 		return
 	}
-	from, number := e.useRefreshToken(r.PostFormValue("refresh_token"), r.PathValue("tenant"))
+	from, number := e.useRefreshToken(r)
 	if number != 0 {
 		e.refuse(w, r, number)
 		return
@@ -28,14 +28,14 @@ func (e *entra) refreshTokenGrant(w http.ResponseWriter, r *http.Request) {
 
 // useRefreshToken returns the sign-in behind a refresh token, or the AADSTS
 // number that refuses it.
-func (e *entra) useRefreshToken(text, tenant string) (from *signIn, number int) {
+func (e *entra) useRefreshToken(r *http.Request) (from *signIn, number int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	token := e.refreshTokens[text]
+	token := e.refreshTokens[r.PostFormValue("refresh_token")]
 	switch {
-	case token == nil:
+	case token == nil || token.signIn.app != e.app(r):
 		return nil, 9002313
-	case !token.signIn.person.belongsTo(tenant):
+	case !token.signIn.person.belongsTo(r.PathValue("tenant")):
 		return nil, 700005
 	case token.signIn.refused != 0:
 		return nil, token.signIn.refused

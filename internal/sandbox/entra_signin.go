@@ -16,6 +16,7 @@ const refreshTokenLife = 90 * 24 * time.Hour
 // A signIn is one occasion at which a person let the application in. All
 // refresh tokens come from one.
 type signIn struct {
+	app     *application
 	person  *person
 	scopes  scopes // that were asked for
 	nonce   string // of the id_token
@@ -42,9 +43,10 @@ func (e *entra) newRefreshToken(from *signIn) string {
 
 // grantSignIn answers a person's request with new tokens for some scopes.
 func (e *entra) grantSignIn(w http.ResponseWriter, r *http.Request, from *signIn, sc scopes) {
-	answer, err := e.accessToken(from.person, TokenOptions{
-		Audience: sc.audience(), Permissions: append([]string{}, sc.names...), Opaque: from.person.personal,
-	})
+	o := from.app.token
+	o.app, o.Audience, o.Permissions = from.app, sc.audience(), append([]string{}, sc.names...)
+	o.Opaque = o.Opaque || from.person.personal
+	answer, err := e.accessToken(from.person, o)
 	if err == nil && from.scopes.openID {
 		answer.IDToken, err = e.idToken(r, from)
 	}
@@ -69,7 +71,7 @@ func (e *entra) idToken(r *http.Request, from *signIn) (string, error) {
 	now := time.Now()
 	local, _, _ := strings.Cut(p.address, "@")
 	c := map[string]any{
-		"aud":                issuer.clientID,
+		"aud":                from.app.clientID,
 		"iss":                e.base(r, p.tenantID(issuer)) + "/v2.0",
 		"iat":                now.Unix(),
 		"nbf":                now.Unix(),

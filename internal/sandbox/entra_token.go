@@ -48,6 +48,7 @@ func (e *entra) token(w http.ResponseWriter, r *http.Request) {
 	}
 	name := grantType(r)
 	grant, ok := grants[name]
+	app := e.app(r)
 	switch tenant := r.PathValue("tenant"); {
 	case !e.knowsTenant(tenant) && !isSharedTenant(tenant):
 		e.refuse(w, r, 90002)
@@ -55,10 +56,12 @@ func (e *entra) token(w http.ResponseWriter, r *http.Request) {
 		e.refuse(w, r, 900144)
 	case !ok:
 		e.refuse(w, r, 70003)
-	case r.PostFormValue("client_id") != e.sandbox.issuer.clientID:
+	case app == nil:
 		e.refuse(w, r, 700016)
 	case name != GrantClientCredentials && hasClientSecret(r):
 		e.refuse(w, r, 700025)
+	case app.faultAt(name).answer != nil:
+		e.answerFault(w, r, app.faultAt(name))
 	default:
 		grant(e, w, r)
 	}
@@ -96,10 +99,10 @@ func (e *entra) clientCredentials(w http.ResponseWriter, r *http.Request) {
 		e.refuseWith(w, r, *refusal)
 	case !ok:
 		e.refuse(w, r, 1002012)
-	case !slices.Contains([]string{audienceApp, audienceDelegated, audienceID}, resource):
+	case !slices.Contains([]string{audienceApp, audienceDelegated, audienceID, audienceGraph}, resource):
 		e.refuse(w, r, 500011)
 	default:
-		e.grantApplication(w, resource)
+		e.grantApplication(w, e.app(r), resource)
 	}
 }
 
@@ -113,7 +116,7 @@ func (e *entra) checkClient(r *http.Request) *entraError {
 		return e.checkAssertion(r)
 	case secret == "":
 		number = 7000218
-	case subtle.ConstantTimeCompare([]byte(secret), []byte(e.sandbox.clientSecret)) != 1:
+	case subtle.ConstantTimeCompare([]byte(secret), []byte(e.app(r).secret)) != 1:
 		number = 7000215
 	default:
 		return nil
@@ -160,8 +163,13 @@ func (e *entra) accessToken(p *person, o TokenOptions) (tokenAnswer, error) {
 }
 
 // grantApplication answers with a token of the application's own.
-func (e *entra) grantApplication(w http.ResponseWriter, audience string) {
-	answer, err := e.accessToken(nil, TokenOptions{Audience: audience})
+func (e *entra) grantApplication(w http.ResponseWriter, app *application, audience string) {
+	o := app.token
+	o.app, o.Audience, o.Permissions = app, audience, app.permissions(appRoles)
+	if audience == audienceGraph {
+		o.Permissions = []string{} // it has none there
+	}
+	answer, err := e.accessToken(nil, o)
 	if err != nil {
 		http.Error(w, "cannot sign the token", http.StatusInternalServerError)
 		return

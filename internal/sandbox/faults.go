@@ -140,13 +140,18 @@ const (
 func (e *entra) meetsFault(w http.ResponseWriter, r *http.Request, kind requestKind) bool {
 	f, ok := e.takeFault(kind)
 	if ok {
-		e.sandbox.log.Info("Entra fault", "fault", f.name, "path", r.URL.Path)
-		if f.retryAfter > 0 {
-			w.Header().Set("Retry-After", f.retryHeader())
-		}
-		f.answer(w, r)
+		e.answerFault(w, r, f)
 	}
 	return ok
+}
+
+// answerFault is what becomes of a request that meets f.
+func (e *entra) answerFault(w http.ResponseWriter, r *http.Request, f EntraFault) {
+	e.sandbox.log.Info("Entra fault", "fault", f.name, "path", r.URL.Path)
+	if f.retryAfter > 0 {
+		w.Header().Set("Retry-After", f.retryHeader())
+	}
+	f.answer(w, r)
 }
 
 // retryHeader is the value of Retry-After.

@@ -76,6 +76,8 @@ func (d *imapDialogue) command(line string) {
 	switch verb = strings.ToUpper(verb); {
 	case verb == "CAPABILITY" && isTLS:
 		d.complete(tag, verb, "* CAPABILITY "+imapCapsBefore)
+	case verb == "CAPABILITY" && d.fault == NoStartTLS:
+		d.complete(tag, verb, "* CAPABILITY "+strings.Replace(imapCapsPlain, " STARTTLS", "", 1))
 	case verb == "CAPABILITY":
 		d.complete(tag, verb, "* CAPABILITY "+imapCapsPlain)
 	case verb == "ID":
@@ -85,10 +87,10 @@ func (d *imapDialogue) command(line string) {
 	case verb == "LOGOUT":
 		d.complete(tag, verb, imapBye)
 		d.closing = true
-	case verb == "STARTTLS" && !isTLS:
+	case verb == "STARTTLS" && !isTLS && d.fault != NoStartTLS:
 		// The words are a guess.
 		d.writeLine("%s OK Begin TLS negotiation now.", tag)
-		d.startTLS(d.sandbox.tls)
+		d.sandbox.startTLS(d.lineConn)
 	case verb == "LOGIN" || verb == "AUTHENTICATE":
 		d.logIn(tag, verb, argument, isTLS)
 	case exchangeIMAPVerbs[verb]:

@@ -44,6 +44,7 @@ type lineConn struct {
 
 	timeout time.Duration // of one wait for the client
 	closing bool          // the connection ends, nothing more is read
+	fault   MailFault     // of its listener
 }
 
 func newLineConn(ctx context.Context, conn net.Conn) *lineConn {

@@ -56,9 +56,9 @@ func (d *pop3Dialogue) command(line string) {
 	case verb == "QUIT":
 		d.writeLine(pop3Bye)
 		d.closing = true
-	case verb == "STLS" && !isTLS:
+	case verb == "STLS" && !isTLS && d.fault != NoStartTLS:
 		d.writeLine("+OK Begin TLS negotiation.")
-		d.startTLS(d.sandbox.tls)
+		d.sandbox.startTLS(d.lineConn)
 	case verb == "USER" && isTLS:
 		d.hasUser = true
 		d.writeLine("+OK")
@@ -80,7 +80,7 @@ func (d *pop3Dialogue) bad(answer string) {
 // passwords are refused.
 func (d *pop3Dialogue) capabilities(isTLS bool) {
 	lines := []string{"+OK", "TOP", "UIDL", "SASL PLAIN XOAUTH2", "USER"}
-	if !isTLS {
+	if !isTLS && d.fault != NoStartTLS {
 		lines = append(lines, "STLS")
 	}
 	for _, line := range append(lines, ".") {

@@ -55,6 +55,10 @@ type Options struct {
 	// is signed in, until a page or a method has said who.
 	AutoApprove string
 
+	// ClockAhead is how far Entra's clock is ahead of this machine's, below 0
+	// behind it, as far as the Date of its answers tells.
+	ClockAhead time.Duration
+
 	// RedirectURIs of the application besides http://localhost.
 	RedirectURIs []string
 
@@ -112,6 +116,10 @@ type Sandbox struct {
 	people       map[string]*person  // likewise
 	listeners    []net.Listener
 
+	strangeTLS *tls.Config // of UnknownIssuer
+	faultsMu   sync.Mutex
+	mailFaults map[string]MailFault // by address of the listener
+
 	entraAddress, managedAddress             string
 	imapAddress, pop3Address, smtpAddress    string
 	imapStartTLSAddress, pop3StartTLSAddress string
@@ -121,7 +129,7 @@ type Sandbox struct {
 // cannot be listened on, or when nobody signs in as Options.AutoApprove; then
 // nothing is left open.
 func Start(opts Options) (*Sandbox, error) {
-	s := &Sandbox{opts: opts, log: opts.Log, clientSecret: newClientSecret()}
+	s := &Sandbox{opts: opts, log: opts.Log, clientSecret: newClientSecret(), mailFaults: map[string]MailFault{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -140,12 +148,15 @@ func (s *Sandbox) open() error {
 	if address := s.opts.AutoApprove; address != "" && s.person(address) == nil {
 		return fmt.Errorf("nobody signs in as %s", address)
 	}
-	rootPEM, certificate, err := newCertificates()
+	rootPEM, certificate, err := newCertificates("oauthproxy sandbox root")
 	if err != nil {
 		return fmt.Errorf("cannot make certificates: %w", err)
 	}
 	s.caPEM = rootPEM
 	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	if s.strangeTLS, err = strangeTLS(); err != nil {
+		return fmt.Errorf("cannot make certificates: %w", err)
+	}
 	if s.issuer, err = newIssuer(s.opts.TokenLifetime); err != nil {
 		return err
 	}
@@ -158,11 +169,11 @@ func (s *Sandbox) open() error {
 	}{
 		{orFree(s.opts.EntraAddress), &s.entraAddress, s.serveEntra},
 		{orFree(""), &s.managedAddress, s.serveManagedIdentity},
-		{orFree(s.opts.IMAPAddress), &s.imapAddress, func(l net.Listener) { s.serveMail(l, true, s.serveIMAP) }},
-		{orFree(s.opts.POP3Address), &s.pop3Address, func(l net.Listener) { s.serveMail(l, true, s.servePOP3) }},
-		{orFree(s.opts.SMTPAddress), &s.smtpAddress, func(l net.Listener) { s.serveMail(l, false, s.serveSMTP) }},
-		{s.opts.IMAPStartTLSAddress, &s.imapStartTLSAddress, func(l net.Listener) { s.serveMail(l, false, s.serveIMAP) }},
-		{s.opts.POP3StartTLSAddress, &s.pop3StartTLSAddress, func(l net.Listener) { s.serveMail(l, false, s.servePOP3) }},
+		{orFree(s.opts.IMAPAddress), &s.imapAddress, func(l net.Listener) { s.serveMail(l, imapProtocol, true, s.serveIMAP) }},
+		{orFree(s.opts.POP3Address), &s.pop3Address, func(l net.Listener) { s.serveMail(l, pop3Protocol, true, s.servePOP3) }},
+		{orFree(s.opts.SMTPAddress), &s.smtpAddress, func(l net.Listener) { s.serveMail(l, smtpProtocol, false, s.serveSMTP) }},
+		{s.opts.IMAPStartTLSAddress, &s.imapStartTLSAddress, func(l net.Listener) { s.serveMail(l, imapProtocol, false, s.serveIMAP) }},
+		{s.opts.POP3StartTLSAddress, &s.pop3StartTLSAddress, func(l net.Listener) { s.serveMail(l, pop3Protocol, false, s.servePOP3) }},
 	} {
 		if l.address == "" {
 			continue
@@ -203,11 +214,19 @@ func (s *Sandbox) addMailboxes() {
 	for _, list := range [][]Scenario{plainMailboxes, scenarios} {
 		for i := range list {
 			m := newMailbox(&list[i])
+			if list[i].absent {
+				continue
+			}
 			s.mailboxes[m.address] = m
 			if !list[i].shared {
 				s.people[m.address] = newPerson(m.address, list[i].personal)
 			}
 		}
+	}
+	for _, app := range apps {
+		m := newMailbox(app.mailbox())
+		s.mailboxes[m.address] = m
+		s.people[m.address] = newPerson(m.address, false)
 	}
 	s.mailbox("shared@" + Domain).rights[rightGrant{fullAccess, "alice@" + Domain}] = true
 }
@@ -218,7 +237,8 @@ func (s *Sandbox) mailbox(address string) *mailbox {
 }
 
 // Mailboxes returns the addresses of the organisation's mailboxes, those that
-// work first.
+// work first, and of the one that does not exist. Those of Apps are not among
+// them.
 func (s *Sandbox) Mailboxes() []string {
 	var addresses []string
 	for _, list := range [][]Scenario{plainMailboxes, scenarios} {

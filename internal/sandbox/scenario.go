@@ -24,8 +24,14 @@ type Scenario struct {
 	What string // what happens, in a sentence
 	Mark Mark   // the least certain part of it
 
+	// SignInAs is the local part of the person whose tokens it is to be opened
+	// with; "": an application's do.
+	SignInAs string
+
 	shared   bool // nobody signs in as it
 	personal bool // a personal account, at PersonalDomain
+	absent   bool // there is no such mailbox
+	rbac     bool // Exchange's own roles let applications send from it
 
 	imap, pop3, smtp behaviour // what becomes of an attempt to log in
 
@@ -43,6 +49,7 @@ type behaviour int
 const (
 	ordinary           behaviour = iota
 	refuse                       // every token is refused in the general words
+	refuseApplication            // tokens of applications are refused in the general words, those of people are not
 	refuseFirst                  // the first token seen is refused, others are not
 	refuseNotConnected           // IMAP: refused as "authenticated but not connected"
 	notConnected                 // IMAP: accepted, then every command is refused
@@ -75,6 +82,8 @@ const (
 	replyBusy        = "451 4.7.0 Temporary server error. Please try again later. PRX2"
 	replySendAs      = "550 5.7.60 SMTP; Client does not have permissions to send as this sender"
 
+	notAuthenticated = "530 5.7.57 Client not authenticated to send mail. Error: "
+
 	authPolicy = "535 5.7.139 Authentication unsuccessful, "
 	seeSMTPOff = " Visit https://aka.ms/smtp_auth_disabled for more information."
 )
@@ -101,6 +110,36 @@ var scenarios = []Scenario{
 		What: "security defaults lock the user out of SMTP: 535 5.7.139; IMAP and POP3 work"},
 	{Name: "conditional-access", Mark: Certain, smtpAuth: authPolicy + "the request did not meet the criteria to be authenticated successfully. Contact your administrator.",
 		What: "a policy forbids SMTP AUTH: 535 5.7.139; IMAP and POP3 work"},
+	{Name: "basic-disabled", Mark: Inferred, smtpAuth: authPolicy + "basic authentication is disabled.",
+		What: "SMTP refuses with 535 5.7.139 basic authentication is disabled (known of passwords); IMAP and POP3 work"},
+	{Name: "basic-not-supported", Mark: Inferred, smtpAuth: "550 5.7.30 Basic authentication is not supported for Client Submission.",
+		What: "SMTP refuses with 550 5.7.30 (known of passwords); IMAP and POP3 work"},
+	{Name: "credentials-incorrect", Mark: Reported, smtpAuth: authPolicy + "the user credentials were incorrect.",
+		What: "SMTP refuses with 535 5.7.139 the user credentials were incorrect; IMAP and POP3 work"},
+	{Name: "account-locked", Mark: Reported, smtpAuth: authPolicy + "account locked. Contact your administrator.",
+		What: "SMTP refuses with 535 5.7.139 account locked; IMAP and POP3 work"},
+	{Name: "sts-unreachable", Mark: Reported, smtpAuth: authPolicy + "federated STS service was unreachable.",
+		What: "SMTP refuses with 535 5.7.139 federated STS service was unreachable; IMAP and POP3 work"},
+	{Name: "sts-without-https", Mark: Reported, smtpAuth: authPolicy + "the federated STS URL does not support HTTPS.",
+		What: "SMTP refuses with 535 5.7.139 the federated STS URL does not support HTTPS; IMAP and POP3 work"},
+	{Name: "not-authenticated", Mark: Inferred, smtpMail: notAuthenticated + authFailed,
+		What: "SMTP says 235, then refuses MAIL with 530 5.7.57 and the error 535 5.7.3 (known after a refused AUTH); IMAP and POP3 work"},
+	{Name: "not-authenticated-disabled", Mark: Inferred, smtpMail: notAuthenticated + authPolicy + "SmtpClientAuthentication is disabled for the Tenant." + seeSMTPOff,
+		What: "SMTP says 235, then refuses MAIL with 530 5.7.57 and the error 535 5.7.139 (known after a refused AUTH); IMAP and POP3 work"},
+	{Name: "imap-disabled", Mark: Certain, imap: notConnected,
+		What: "IMAP is off for the mailbox: not connected; POP3 and SMTP work"},
+	{Name: "pop-disabled", Mark: Certain, pop3: refuse,
+		What: "POP3 is off for the mailbox: refused in the general words; IMAP and SMTP work"},
+	{Name: "no-licence", Mark: Inferred, imap: notConnected, pop3: refuse,
+		What: "the mailbox has no licence or is being created: IMAP is not connected (so far certain); POP3 refuses; SMTP works"},
+	{Name: "wrong-object-id", Mark: Certain, imap: refuseApplication, pop3: refuseApplication, smtp: refuseApplication,
+		What: "the application's service principal in Exchange has a wrong object id: its tokens are refused in the general words, people's are not"},
+	{Name: "unknown-mailbox", Mark: Inferred, absent: true,
+		What: "there is no such mailbox: every token is refused in the general words"},
+	{Name: "other-user", Mark: Certain, shared: true, SignInAs: "alice",
+		What: "alice has no right on this mailbox: her tokens are refused in the general words, an application's are not"},
+	{Name: "too-many-connections", Mark: Certain, smtpMessage: replyConcurrent,
+		What: "SMTP answers every message with 432 4.3.2 Concurrent connections limit exceeded; IMAP and POP3 work"},
 	{Name: "send-as-refused", Mark: Certain, smtpMail: replySendAs,
 		What: "SMTP refuses MAIL with 550 5.7.60"},
 	{Name: "send-as-denied", Mark: Certain, denySender: true,
@@ -153,7 +192,7 @@ var plainMailboxes = []Scenario{
 	{Name: "alice", What: "an ordinary mailbox"},
 	{Name: "bob", What: "an ordinary mailbox"},
 	{Name: "scanner", What: "an ordinary mailbox"},
-	{Name: "shared", What: "a shared mailbox, to which alice has full access", shared: true},
+	{Name: "shared", What: "a shared mailbox, to which alice has full access", shared: true, SignInAs: "alice"},
 	{Name: "carol", What: "the mailbox of a personal account", personal: true},
 }
 

@@ -1,15 +1,18 @@
 package sandbox
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
+type scenarioTest struct{ imap, pop3, smtp string }
+
 // scenarioTests says what each scenario does in each protocol. {user} is its
 // mailbox.
-var scenarioTests = map[string]struct{ imap, pop3, smtp string }{
+var scenarioTests = map[string]scenarioTest{
 	"expired": {imapAccepted + `
 		C: A2 IDLE
 		S: + IDLE accepted, awaiting DONE command.
@@ -58,6 +61,27 @@ var scenarioTests = map[string]struct{ imap, pop3, smtp string }{
 	"conditional-access": {imapWorks, pop3Works, smtpHello + `
 		C: AUTH XOAUTH2 {user}
 		S~ 535 5\.7\.139 Authentication unsuccessful, the request did not meet the criteria to be authenticated successfully\. Contact your administrator\.` + suffix},
+	"basic-disabled":        policyRefuses("535 5.7.139 Authentication unsuccessful, basic authentication is disabled."),
+	"basic-not-supported":   policyRefuses("550 5.7.30 Basic authentication is not supported for Client Submission."),
+	"credentials-incorrect": policyRefuses("535 5.7.139 Authentication unsuccessful, the user credentials were incorrect."),
+	"account-locked":        policyRefuses("535 5.7.139 Authentication unsuccessful, account locked. Contact your administrator."),
+	"sts-unreachable":       policyRefuses("535 5.7.139 Authentication unsuccessful, federated STS service was unreachable."),
+	"sts-without-https":     policyRefuses("535 5.7.139 Authentication unsuccessful, the federated STS URL does not support HTTPS."),
+	"not-authenticated": {imapWorks, pop3Works, smtpAccepted + `
+		C: MAIL FROM:<{address}>
+		S~ 530 5\.7\.57 Client not authenticated to send mail\. Error: 535 5\.7\.3 Authentication unsuccessful` + suffix},
+	"not-authenticated-disabled": {imapWorks, pop3Works, smtpAccepted + `
+		C: MAIL FROM:<{address}>
+		S~ 530 5\.7\.57 Client not authenticated to send mail\. Error: 535 5\.7\.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant\. Visit https://aka\.ms/smtp_auth_disabled for more information\.` + suffix},
+	"imap-disabled": {imapNotConnectedAtAll, pop3Works, sends(accepted)},
+	"pop-disabled":  {imapWorks, pop3RefusedLogin, sends(accepted)},
+	"no-licence":    {imapNotConnectedAtAll, pop3RefusedLogin, sends(accepted)},
+	// The peer's token is an application's.
+	"wrong-object-id": {imapRefused, pop3RefusedLogin, smtpRefused},
+	"unknown-mailbox": {imapRefused, pop3RefusedLogin, smtpRefused},
+	"other-user":      {imapWorks, pop3Works, smtpAccepted},
+	"too-many-connections": {imapWorks, pop3Works, sends(`
+		S~ 432 4\.3\.2 Concurrent connections limit exceeded\. Visit https://aka\.ms/concurrent_sending for more information\.` + hostname)},
 	"send-as-refused": {imapWorks, pop3Works, smtpAccepted + `
 		C: MAIL FROM:<{address}>
 		S~ 550 5\.7\.60 SMTP; Client does not have permissions to send as this sender` + suffix},
@@ -158,10 +182,20 @@ const (
 	imapWorks = imapAccepted + `
 		C: A2 SELECT INBOX
 		S~ \* \d EXISTS`
+	imapNotConnectedAtAll = imapAccepted + `
+		C: A2 LIST "" ""
+		S: A2 BAD User is authenticated but not connected.`
 	pop3Works = pop3Accepted + `
 		C: STAT
 		S: +OK 1 18`
 )
+
+// policyRefuses is a mailbox that SMTP alone refuses, at AUTH.
+func policyRefuses(reply string) scenarioTest {
+	return scenarioTest{imapWorks, pop3Works, smtpHello + `
+		C: AUTH XOAUTH2 {user}
+		S~ ` + regexp.QuoteMeta(reply) + suffix}
+}
 
 // sends is a login over SMTP and a message, which gets that reply.
 func sends(reply string) string {
@@ -211,6 +245,18 @@ func TestRefuseOnce(t *testing.T) {
 	again := dial(t, s, s.IMAP())
 	again.token = revoked.token
 	again.talk(as("refuse-once", imapRefused))
+}
+
+// TestPeoplesTokens: what makes a difference to people's tokens and to those
+// of applications.
+func TestPeoplesTokens(t *testing.T) {
+	s := start(t, Options{})
+	accessTest{"object id", "wrong-object-id@" + Domain, "wrong-object-id", true, true, true}.run(t, s)
+	accessTest{"no right", alice, "other-user", false, false, false}.run(t, s)
+	accessTest{"no mailbox", alice, "unknown-mailbox", false, false, false}.run(t, s)
+	if got := s.Password("unknown-mailbox@" + Domain); got != "" {
+		t.Error("somebody signs in whose mailbox does not exist")
+	}
 }
 
 func TestScenarioTable(t *testing.T) {

@@ -138,6 +138,9 @@ func (d *smtpDialogue) greet(verb, name string) {
 	d.writeLine("250-%s", hello)
 	for _, line := range []string{"SIZE 157286400", "PIPELINING", "DSN", "ENHANCEDSTATUSCODES",
 		extension, "8BITMIME", "BINARYMIME", "CHUNKING"} {
+		if line == "STARTTLS" && d.fault == NoStartTLS {
+			continue
+		}
 		d.writeLine("250-%s", line)
 	}
 	d.writeLine("250 SMTPUTF8")
@@ -151,12 +154,16 @@ func (d *smtpDialogue) isTLS() bool {
 // starttls starts TLS; nothing said before it counts afterwards (RFC 3207
 // section 4.2).
 func (d *smtpDialogue) starttls() {
-	if d.isTLS() {
+	switch {
+	case d.isTLS():
 		d.bad("503 5.5.2 TLS is already in use")
+		return
+	case d.fault == NoStartTLS:
+		d.bad("500 5.3.3 Unrecognized command")
 		return
 	}
 	d.writeLine("220 2.0.0 SMTP server ready")
-	d.startTLS(d.sandbox.tls)
+	d.sandbox.startTLS(d.lineConn)
 	d.hello = false
 	d.mail = transaction{}
 }

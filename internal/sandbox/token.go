@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -35,8 +36,10 @@ type TokenOptions struct {
 	Length      int           // at least so many characters; 0: whatever comes out
 	Opaque      bool          // like the token of a personal account: no JWT, nothing to decode
 	WrongKey    bool          // signed by a key that Entra does not have
+	TenantID    string        // "": that of the organisation, or of personal accounts
 
-	app *application // nil: the registered one
+	app   *application // nil: the ordinary one
+	stale bool         // all its times are two hours earlier than they should be
 }
 
 // claims are the claims of a v1.0 access token for Exchange.
@@ -72,9 +75,14 @@ var signingKey = sync.OnceValues(func() (*rsa.PrivateKey, error) {
 
 // application is something that gets tokens: its client id, and the object id
 // of the enterprise application.
-type application struct{ clientID, objectID string }
+type application struct {
+	clientID, objectID string
+	secret             string              // "": it cannot prove itself by one
+	certificates       []*x509.Certificate // guarded by entra.mu
+	quirks
+}
 
-func newApplication() application { return application{newGUID(), newGUID()} }
+func newApplication() application { return application{clientID: newGUID(), objectID: newGUID()} }
 
 // issuer makes access tokens and knows which of them are good.
 type issuer struct {
@@ -142,6 +150,9 @@ func (i *issuer) defaultLifetime() time.Duration {
 func (i *issuer) newClaims(p *person, o TokenOptions, lifetime time.Duration) claims {
 	app := cmp.Or(o.app, &i.application)
 	now := time.Now()
+	if o.stale {
+		now = now.Add(-2 * time.Hour)
+	}
 	c := claims{
 		Audience:  audienceApp,
 		Issuer:    "https://sts.windows.net/" + i.tenantID + "/",
@@ -175,6 +186,10 @@ func (i *issuer) newClaims(p *person, o TokenOptions, lifetime time.Duration) cl
 	}
 	if o.Audience != "" {
 		c.Audience = o.Audience
+	}
+	if o.TenantID != "" {
+		c.TenantID = o.TenantID
+		c.Issuer = "https://sts.windows.net/" + o.TenantID + "/"
 	}
 	return c
 }
