@@ -37,7 +37,10 @@ type Options struct {
 	// HostName is how we introduce ourselves: a plain host name.
 	HostName string
 	Limits   Limits
-	Log      *slog.Logger
+	// Explain finds the likely cause of a refused login; nil: nobody does. It
+	// must not wait for anything: a client does.
+	Explain func(LoginRefusal) Explanation
+	Log     *slog.Logger
 }
 
 // Server serves any number of listeners.
@@ -62,9 +65,11 @@ type Server struct {
 func NewServer(o Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	opening, stop := context.WithCancel(ctx)
+	upstreams := NewUpstreams(o.Tokens, o.UpstreamTLS)
+	upstreams.explanations.explain, upstreams.explanations.log = o.Explain, o.Log
 	return &Server{
 		accounts:  o.Accounts,
-		upstreams: NewUpstreams(o.Tokens, o.UpstreamTLS),
+		upstreams: upstreams,
 		routeMap:  o.Routes,
 		hostName:  o.HostName,
 		log:       o.Log,

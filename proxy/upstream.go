@@ -28,7 +28,8 @@ type Upstreams struct {
 	tls  *tls.Config
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	refusals refusals
+	refusals     refusals
+	explanations explanations
 }
 
 // NewUpstreams returns a ready Upstreams. config holds the roots to trust.
@@ -62,9 +63,13 @@ func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Con
 		}
 	}
 	if err != nil {
+		if f := AsFailure(err); f.Kind == UpstreamRefused {
+			u.explanations.refused(key, token.Value, f)
+		}
 		return nil, Token{}, u.refused(ctx, key, AsFailure(err))
 	}
 	u.refusals.forget(key)
+	u.explanations.accepted(key)
 	s.token = token.Value
 	return conn, token, nil
 }

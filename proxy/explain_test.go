@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"errors"
+	"log/slog"
+	"maps"
+	"strings"
+	"testing"
+
+	"oauthproxy/internal/wire"
+)
+
+// TestExplanationsAreTold once for an account and cause, and again when that
+// cause comes back after a login that succeeded.
+func TestExplanationsAreTold(t *testing.T) {
+	var log strings.Builder
+	var asked []LoginRefusal
+	cause := "wrong-audience"
+	e := explanations{
+		log: slog.New(slog.NewTextHandler(&log, nil)),
+		explain: func(r LoginRefusal) Explanation {
+			asked = append(asked, r)
+			return Explanation{Cause: cause, Means: "the token is for Microsoft Graph", Who: "you", Do: "remove scopes", Fix: []string{"one", "two"}}
+		},
+	}
+	imap, smtp := refusalKey{"alice", "imap"}, refusalKey{"alice", "smtp"}
+	token := wire.NewSecret("a secret token")
+	refuse := func(key refusalKey, words string) {
+		e.refused(key, token, &Failure{Kind: UpstreamRefused, Cause: errors.New(words)})
+	}
+	expect := func(step string, lines int) {
+		t.Helper()
+		if got := strings.Count(log.String(), "\n"); got != lines {
+			t.Errorf("%s: %d lines, want %d:\n%s", step, got, lines, &log)
+		}
+	}
+	refuse(imap, "NO AUTHENTICATE failed.")
+	expect("the first refusal", 1)
+	refuse(imap, "NO AUTHENTICATE failed.")
+	refuse(smtp, "535 5.7.3")
+	expect("a retry, and another protocol", 1)
+	e.accepted(smtp)
+	refuse(smtp, "535 5.7.3")
+	expect("a cause that still lasts elsewhere", 1)
+	e.accepted(smtp)
+	e.accepted(imap)
+	refuse(imap, "NO AUTHENTICATE failed.")
+	expect("the same cause, after everything worked", 2)
+	cause = "scope-missing"
+	refuse(imap, "NO AUTHENTICATE failed.")
+	expect("another cause", 3)
+	cause = ""
+	refuse(imap, "NO AUTHENTICATE failed.")
+	expect("an unknown cause", 3)
+
+	if want := map[string]string{"imap": "NO AUTHENTICATE failed."}; !maps.Equal(asked[2].Others, want) {
+		t.Errorf("others of smtp: %v", asked[2].Others)
+	}
+	if want := map[string]string{"smtp": ""}; !maps.Equal(asked[4].Others, want) {
+		t.Errorf("others of imap after smtp worked: %v", asked[4].Others)
+	}
+	if !strings.Contains(log.String(), `account=alice protocol=imap cause=wrong-audience means="the token is for Microsoft Graph" who=you do="remove scopes" fix="one; two"`) ||
+		strings.Contains(log.String(), "a secret token") {
+		t.Errorf("log:\n%s", &log)
+	}
+}
