@@ -60,10 +60,10 @@ func (q quirks) permissions(all []string) []string {
 }
 
 // refusedOnceSignedIn lets a person sign in, and refuses all that comes after
-// it. The token that the sign-in brings is good for a minute alone, so that the
-// refusal is met soon.
+// it. The token that the sign-in brings has run out before it is used, so that
+// the refusal is met at once.
 func refusedOnceSignedIn(number int) quirks {
-	return quirks{fault: AADSTS(number), signsIn: true, token: TokenOptions{Lifetime: time.Minute}}
+	return quirks{fault: AADSTS(number), signsIn: true, token: TokenOptions{Lifetime: 2 * time.Second, stale: true}}
 }
 
 func refusedAlways(number int) quirks { return quirks{fault: AADSTS(number)} }
@@ -99,6 +99,8 @@ var apps = []App{
 		What: "tokens are of another tenant than the mailbox: all three protocols refuse them"},
 	{Name: "token-expired", Mark: Certain, Flow: FlowClientSecret, quirks: quirks{token: TokenOptions{stale: true, Lifetime: time.Hour}},
 		What: "tokens have expired an hour before they are issued, whatever Entra says: all three protocols refuse them"},
+	{Name: "token-too-long", Mark: Reported, Flow: FlowClientSecret, quirks: quirks{token: TokenOptions{Length: maxPOP3Token + 1000}},
+		What: "tokens have more than 4096 characters: POP3 answers them with a protocol error and closes; IMAP and SMTP work"},
 	{Name: "token-throttled", Mark: Reported, Flow: FlowClientSecret, quirks: quirks{fault: TooManyRequests(time.Minute)},
 		What: "too many token requests: HTTP 429 with Retry-After, a minute"},
 	{Name: "entra-unavailable", Mark: Certain, Flow: FlowClientSecret, quirks: refusedAlways(90033),

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/tls"
 	"encoding/json"
@@ -21,6 +22,7 @@ import (
 var appTests = map[string]struct {
 	number           int
 	imap, pop3, smtp bool
+	pop3Says         string // when it refuses; "": the general words
 }{
 	"secret-wrong":        {number: 7000215},
 	"secret-expired":      {number: 7000222},
@@ -36,6 +38,7 @@ var appTests = map[string]struct {
 	"app-rbac":            {smtp: true},
 	"other-tenant":        {},
 	"token-expired":       {},
+	"token-too-long":      {imap: true, smtp: true, pop3Says: pop3ProtocolError},
 	"token-throttled":     {number: http.StatusTooManyRequests},
 	"entra-unavailable":   {number: 90033},
 	"unknown-tenant":      {number: 90002},
@@ -80,7 +83,7 @@ func TestApps(t *testing.T) {
 				ok                         bool
 			}{
 				{s.IMAP(), imapAccepted, imapRefused, tt.imap},
-				{s.POP3(), pop3Accepted, pop3RefusedLogin, tt.pop3},
+				{s.POP3(), pop3Accepted, pop3RefusesLogin(cmp.Or(tt.pop3Says, pop3Refused)), tt.pop3},
 				{s.SMTP(), smtpAccepted, smtpRefused, tt.smtp},
 			} {
 				p := dial(t, s, try.address)
@@ -93,6 +96,10 @@ func TestApps(t *testing.T) {
 			}
 		})
 	}
+}
+
+func pop3RefusesLogin(reply string) string {
+	return strings.Replace(pop3RefusedLogin, pop3Refused, reply, 1)
 }
 
 // askAs asks for a token as a proxy does that is configured for the

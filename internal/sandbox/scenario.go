@@ -1,5 +1,7 @@
 package sandbox
 
+import "strings"
+
 // Domain is the mail domain of the organisation, whose mailboxes are all but
 // one.
 const Domain = "contoso.example"
@@ -22,7 +24,7 @@ const (
 type Scenario struct {
 	Name string // local part
 	What string // what happens, in a sentence
-	Mark Mark   // the least certain part of it
+	Mark Mark   // the least certain part of it; "" where nothing goes wrong
 
 	// SignInAs is the local part of the person whose tokens it is to be opened
 	// with; "": an application's do.
@@ -194,6 +196,19 @@ var plainMailboxes = []Scenario{
 	{Name: "scanner", What: "an ordinary mailbox"},
 	{Name: "shared", What: "a shared mailbox, to which alice has full access", shared: true, SignInAs: "alice"},
 	{Name: "carol", What: "the mailbox of a personal account", personal: true},
+}
+
+// Scenario returns what the mailbox with that address is for. One that is not
+// in Mailboxes has a Scenario without a name.
+func (s *Sandbox) Scenario(address string) Scenario {
+	for _, list := range [][]Scenario{plainMailboxes, scenarios} {
+		for _, sc := range list {
+			if strings.EqualFold(sc.address(), address) {
+				return sc
+			}
+		}
+	}
+	return Scenario{}
 }
 
 // address of the mailbox.
