@@ -1,16 +1,9 @@
-// Package remedy knows what can go wrong between this program, Entra ID and
-// Exchange: who can mend it, what it means, and what to do. All of it stands in
-// one table, remedies.yaml.
+// Package remedy knows what can go wrong between mail clients, this program,
+// Entra ID and Exchange: what it means, who can mend it, and what to do. All of
+// it stands in one table, remedies.yaml.
 package remedy
 
-import (
-	_ "embed"
-	"fmt"
-	"strings"
-	"sync"
-
-	"gopkg.in/yaml.v3"
-)
+import "strconv"
 
 // Who can mend something.
 type Who string
@@ -39,7 +32,7 @@ func (w Who) String() string {
 	return "you"
 }
 
-// Class tells what kind of trouble with Entra ID it is.
+// Class tells who has to act before it can be tried again with success.
 type Class string
 
 // The classes.
@@ -50,27 +43,47 @@ const (
 	SetUp         Class = "setup"         // the configuration or the app registration
 )
 
+// Section is a part of the table, and of the page that is made of it.
+type Section string
+
+// The sections.
+const (
+	SignIn   Section = "entra"   // Entra ID gives no token
+	Claims   Section = "token"   // the token doesn't fit
+	LogIn    Section = "login"   // Exchange refuses a login
+	Sessions Section = "session" // Exchange ends a session, or asks for a pause
+	Messages Section = "message" // Exchange refuses a message
+	Networks Section = "network" // no connection, or no TLS
+	Here     Section = "here"    // on this machine
+)
+
 // Remedy is one thing that can go wrong. Its texts may hold placeholders, see
 // [Remedy.Fill].
 type Remedy struct {
-	ID string `yaml:"id"`
+	ID      string  `yaml:"id"`
+	Section Section `yaml:"section"` // entra where there are numbers of Entra ID's
 
 	// How it is recognised; a remedy without any is found by its ID alone.
 	AADSTS   []int    `yaml:"aadsts"`   // Entra ID's error numbers
 	Protocol string   `yaml:"protocol"` // of Reply: imap, pop3 or smtp; empty: all
 	Reply    []string `yaml:"reply"`    // pieces of Exchange's replies, in lower case; any of them
-	Network  string   `yaml:"network"`  // a kind of failure of the network or of TLS
 
-	Mark  string `yaml:"mark"` // how sure it is: certain, reported or inferred
-	Class Class  `yaml:"class"`
+	// Seen are examples of what stands in the log, in the words of whoever
+	// says it.
+	Seen []string `yaml:"seen"`
+
+	Mark  string `yaml:"mark"`  // how sure it is: certain, reported or inferred
+	Class Class  `yaml:"class"` // empty: none that fits
 	Who   Who    `yaml:"who"`
 	Says  string `yaml:"says"`  // what it means
 	Tells string `yaml:"tells"` // what a mail client is told instead; empty: what is usual
 	Do    string `yaml:"do"`    // the next step, in a clause
 
-	// Fix are the exact steps, in order: a path in a portal, or a line of
-	// PowerShell.
+	// Fix are the exact steps, in order: a path in a portal, a change of the
+	// configuration, or a command of this machine's shell.
 	Fix []string `yaml:"fix"`
+	// PowerShell are lines to paste into it, in order.
+	PowerShell []string `yaml:"powershell"`
 	// Spreads marks a change that takes up to two hours to be in force.
 	Spreads bool `yaml:"spreads"`
 	// Generic marks a refusal that a fresh token may help against.
@@ -79,92 +92,47 @@ type Remedy struct {
 	Usual bool `yaml:"usual"`
 }
 
-//go:embed remedies.yaml
-var file []byte
-
-// table is the file, read when it is first needed.
-var table = sync.OnceValue(func() []Remedy {
-	var all []Remedy
-	if err := yaml.Unmarshal(file, &all); err != nil {
-		panic(fmt.Sprintf("remedies.yaml: %v", err)) // a part of the program; a test reads it
-	}
-	return all
-})
+// IsZero tells that there is none.
+func (r Remedy) IsZero() bool { return r.ID == "" }
 
 // All returns the whole table, in the order of the file.
-func All() []Remedy { return append([]Remedy(nil), table()...) }
+func All() []Remedy { return append([]Remedy(nil), table().all...) }
 
 // Named returns the remedy of that ID, which must exist.
 func Named(id string) Remedy {
-	for _, r := range table() {
-		if r.ID == id {
-			return r
-		}
+	r, found := table().byID[id]
+	if !found {
+		panic("no remedy " + id)
 	}
-	panic("no remedy " + id)
+	return *r
 }
 
 // ByAADSTS returns what is known about an error number of Entra ID.
 func ByAADSTS(number int) (Remedy, bool) {
-	for _, r := range table() {
-		for _, n := range r.AADSTS {
-			if n == number {
-				return r, true
-			}
-		}
+	if r, found := table().byAADSTS[number]; found {
+		return *r, true
 	}
 	return Remedy{}, false
 }
 
-// ByReply returns what is known about a reply of Exchange's in a protocol.
+// LookUp returns where Microsoft explains an error number of Entra ID.
+func LookUp(number int) string {
+	return "https://login.microsoftonline.com/error?code=" + strconv.Itoa(number)
+}
+
+// ByReply returns what is known about a reply of Exchange's in a protocol:
+// imap, pop3 or smtp.
 func ByReply(protocol, text string) (Remedy, bool) {
-	text = strings.ToLower(text)
-	for _, r := range table() {
+	text = comparable(text)
+	for _, r := range table().all {
 		if r.Protocol != "" && r.Protocol != protocol {
 			continue
 		}
 		for _, piece := range r.Reply {
-			if strings.Contains(text, piece) {
+			if holds(text, piece) {
 				return r, true
 			}
 		}
 	}
 	return Remedy{}, false
-}
-
-// Fill returns the remedy with its placeholders replaced: {mailbox} by
-// facts["mailbox"]. What isn't known is named in capitals: MAILBOX.
-func (r Remedy) Fill(facts map[string]string) Remedy {
-	fill := func(text string) string { return fillText(text, facts) }
-	r.Says, r.Tells, r.Do = fill(r.Says), fill(r.Tells), fill(r.Do)
-	fixes := make([]string, len(r.Fix))
-	for i, line := range r.Fix {
-		fixes[i] = fill(line)
-	}
-	r.Fix = fixes
-	return r
-}
-
-// fillText replaces the placeholders of a text, once: what is filled in isn't
-// looked at again.
-func fillText(text string, facts map[string]string) string {
-	var b strings.Builder
-	for {
-		before, rest, found := strings.Cut(text, "{")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		name, after, found := strings.Cut(rest, "}")
-		if !found {
-			b.WriteString("{" + rest)
-			return b.String()
-		}
-		if fact, known := facts[name]; known && fact != "" {
-			b.WriteString(fact)
-		} else {
-			b.WriteString(strings.ToUpper(name))
-		}
-		text = after
-	}
 }
