@@ -45,6 +45,8 @@ type Error struct {
 	AADSTS int
 	// Text says in plain words what is wrong and what to do.
 	Text string
+	// Remedy is the ID of what package remedy knows about it; empty: nothing.
+	Remedy string
 	// TraceID and CorrelationID are what Microsoft's support asks for.
 	TraceID, CorrelationID string
 	// RetryAfter is for how long no new request will be made, counted from

@@ -2,13 +2,10 @@ package tokens
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,6 +14,7 @@ import (
 
 	msal "github.com/AzureAD/microsoft-authentication-library-for-go/apps/errors"
 
+	"oauthproxy/internal/remedy"
 	"oauthproxy/internal/wire"
 )
 
@@ -42,49 +40,29 @@ func explain(err error, secrets ...wire.Secret) *Error {
 	case errors.Is(err, errElsewhere):
 		return &Error{Class: SetUpWrong, Text: errElsewhere.Error() + ": check the authority"}
 	case errors.As(err, &proxy):
-		class, text := proxy.explain()
-		return &Error{Class: class, Text: text}
+		return proxy.explain()
 	case strings.Contains(err.Error(), "declined scopes are present"): // known by MSAL's words alone
 		return &Error{Class: SetUpWrong, Text: "Entra ID gave other scopes than were asked for: check scopes, and API permissions of the app registration"}
 	}
-	if text := explainNetwork(err); text != "" {
-		return &Error{Class: TryLater, Text: "Entra ID can't be reached: " + text}
+	if r, text := explainNetwork(err); text != "" {
+		return &Error{Class: TryLater, Text: "Entra ID can't be reached: " + text, Remedy: r.ID}
 	}
 	return &Error{Class: TryLater, Text: "Entra ID's answer can't be used: check the authority and the tenant; " + somethingBetween}
 }
 
 const somethingBetween = "a web proxy or a network's sign-in page may stand between"
 
-// explainNetwork names the causes that have safe words of their own; else it
-// returns "".
-func explainNetwork(err error) string {
-	var (
-		dns       *net.DNSError
-		authority x509.UnknownAuthorityError
-		host      x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		number    syscall.Errno
-		timeout   net.Error
-	)
-	switch {
-	case errors.As(err, &dns):
-		return fmt.Sprintf("the name %s can't be resolved: check the network and the authority", dns.Name)
-	case errors.As(err, &authority):
-		return "its certificate is signed by nobody this machine trusts: behind an inspecting proxy, add that proxy's root to ca_file"
-	case errors.As(err, &host):
-		return "its certificate is for another name: check the authority; " + somethingBetween
-	case errors.As(err, &invalid):
-		return "its certificate isn't valid now: check this machine's clock; " + somethingBetween
-	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, new(tls.RecordHeaderError)):
-		return "it doesn't speak TLS: check the authority; " + somethingBetween
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "no answer in time"
-	case errors.As(err, &number):
-		return number.Error()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection was closed before the answer"
+// explainNetwork tells what is known about an error of the network, in words
+// that are safe to show; else it returns "".
+func explainNetwork(err error) (remedy.Remedy, string) {
+	if r, facts, found := remedy.ByError(err); found {
+		r = r.Fill(facts)
+		return r, r.Says + ": " + r.Do
 	}
-	return ""
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
+		return remedy.Remedy{}, number.Error()
+	}
+	return remedy.Remedy{}, ""
 }
 
 // tokenError is the body of an error answer (RFC 6749 section 5.2, with
@@ -116,16 +94,15 @@ func (t *tokenError) explain(status int, secrets []wire.Secret) *Error {
 		class, text := explainStatus(status)
 		return &Error{Class: class, Text: text}
 	}
-	failure := &Error{AADSTS: t.code(), TraceID: identifier(t.TraceID), CorrelationID: identifier(t.CorrelationID)}
-	known, found := aadsts[failure.AADSTS]
+	failure, known := explainNumber(t.code())
 	// While Entra ID has a fault the next answer may be another one.
-	if found && (known.class == TryLater || !passes(status)) {
-		failure.Class = known.class
-		failure.Text = fmt.Sprintf("%s (AADSTS%d): %s", known.says, failure.AADSTS, known.do)
-		return failure
+	if !known || failure.Class != TryLater && passes(status) {
+		failure = &Error{AADSTS: t.code(), Class: classOf(t.Error, status), Text: "Entra ID refused: " + t.words(secrets)}
+		if failure.AADSTS != 0 {
+			failure.Text += "; look it up: " + remedy.LookUp(failure.AADSTS)
+		}
 	}
-	failure.Class = classOf(t.Error, status)
-	failure.Text = "Entra ID refused: " + t.words(secrets)
+	failure.TraceID, failure.CorrelationID = identifier(t.TraceID), identifier(t.CorrelationID)
 	return failure
 }
 

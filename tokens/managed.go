@@ -48,7 +48,7 @@ func explainManaged(err error) *Error {
 		return explainManagedAnswer(answer.Resp)
 	}
 	failure := explain(err)
-	if text := explainNetwork(err); text != "" {
+	if _, text := explainNetwork(err); text != "" {
 		failure.Text = "the managed identity's endpoint can't be reached: " + text + "; it exists only on machines in Azure, or connected by Azure Arc"
 	} else if failure.Err == nil {
 		failure.Text = "the answer of the managed identity's endpoint can't be used"

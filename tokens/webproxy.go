@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 )
@@ -49,30 +48,20 @@ func proxied(transport http.RoundTripper, r *http.Request, err error) error {
 	return err
 }
 
+// WebProxy implements [remedy.WebProxied].
+func (e *throughProxy) WebProxy() (proxy, host string, status int) {
+	refusal, _ := errors.AsType[proxyRefusal](e.err)
+	return e.proxy, e.target, int(refusal)
+}
+
 // explain tells who has to act, and what happened at the web proxy.
-func (e *throughProxy) explain() (Class, string) {
-	var (
-		refusal proxyRefusal
-		dns     *net.DNSError
-	)
-	if !errors.As(e.err, &refusal) {
-		text := explainNetwork(e.err)
-		switch {
-		case errors.As(e.err, &dns): // the proxy resolves Entra ID's name
-			text = fmt.Sprintf("the name %s can't be resolved: check the network, and http_proxy or HTTPS_PROXY", dns.Name)
-		case text == "":
-			text = "it doesn't speak HTTP, or not to us"
-		}
-		return TryLater, fmt.Sprintf("Entra ID can't be reached through the web proxy %s: %s", e.proxy, text)
+func (e *throughProxy) explain() *Error {
+	r, text := explainNetwork(e)
+	switch _, _, refused := e.WebProxy(); {
+	case refused != 0:
+		return &Error{Class: classes[r.Class], Text: text, Remedy: r.ID}
+	case text == "":
+		text = "it doesn't speak HTTP, or not to us"
 	}
-	switch {
-	// Tinyproxy answers a wrong password with 401, and none with 407.
-	case refusal == http.StatusProxyAuthRequired, refusal == http.StatusUnauthorized:
-		return SetUpWrong, fmt.Sprintf("the web proxy %s wants another user name and password (status %d): "+
-			"write them into its address, in http_proxy or HTTPS_PROXY, as http://USER:PASSWORD@%s", e.proxy, int(refusal), e.proxy)
-	case refusal >= 500:
-		return TryLater, fmt.Sprintf("the web proxy %s can't reach Entra ID at %s (status %d)", e.proxy, e.target, int(refusal))
-	}
-	return SetUpWrong, fmt.Sprintf("the web proxy %s refuses connections to Entra ID at %s (status %d): "+
-		"let it allow them, or choose another in http_proxy or HTTPS_PROXY", e.proxy, e.target, int(refusal))
+	return &Error{Class: TryLater, Text: fmt.Sprintf("Entra ID can't be reached through the web proxy %s: %s", e.proxy, text), Remedy: r.ID}
 }

@@ -73,6 +73,11 @@ func webProxyCause(err WebProxied, facts map[string]string) string {
 	case status != 0:
 		return "web-proxy-forbids"
 	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) { // of the proxy's name: it resolves the other
+		facts["host"] = dns.Name
+		return "web-proxy-name"
+	}
 	return ""
 }
 

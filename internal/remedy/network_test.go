@@ -72,6 +72,7 @@ func TestByError(t *testing.T) {
 		{"the web proxy's no", proxied{io.EOF, 403}, "web-proxy-forbids"},
 		{"the web proxy's fault", proxied{io.EOF, 502}, "web-proxy-fails"},
 		{"behind the web proxy", proxied{dialError(syscall.ECONNREFUSED), 0}, "port-refused"},
+		{"the web proxy's name", proxied{&net.DNSError{Name: "proxy.example", IsNotFound: true}, 0}, "web-proxy-name"},
 		{"our own port", listenError(syscall.EADDRINUSE), "port-taken"},
 		{"our own port on Windows", listenError(syscall.Errno(10048)), "port-taken"},
 		{"our own port, forbidden", listenError(syscall.EACCES), "port-privileged"},
@@ -89,7 +90,7 @@ func TestByError(t *testing.T) {
 			if strings.HasPrefix(test.want, "name-") && facts["host"] != "mail.example" {
 				t.Errorf("facts %v", facts)
 			}
-			if strings.HasPrefix(test.want, "web-proxy-") && (facts["proxy"] != "proxy.example:3128" || facts["status"] == "0") {
+			if strings.HasPrefix(test.want, "web-proxy-") && test.want != "web-proxy-name" && (facts["proxy"] != "proxy.example:3128" || facts["status"] == "0") {
 				t.Errorf("facts %v", facts)
 			}
 		})

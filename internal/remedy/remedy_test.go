@@ -58,6 +58,9 @@ func TestTextsReadWell(t *testing.T) {
 			if text := fmt.Sprintf("%s (AADSTS%d): %s", r.Says, 999999999, r.Do); r.Section == SignIn && len(text) > 250 {
 				t.Errorf("%d characters: %s", len(text), text)
 			}
+			if r.Section == SignIn && strings.Contains(r.Says+r.Do, "{") {
+				t.Error("tokens fills nothing in")
+			}
 			for _, line := range r.PowerShell {
 				for _, m := range placeholder.FindAllStringIndex(line, -1) {
 					if line[m[0]-1] != ' ' || m[1] < len(line) && line[m[1]] != ' ' {
