@@ -48,10 +48,12 @@ type Finding struct {
 	Cause string `json:"cause,omitempty"`
 	Means string `json:"means,omitempty"`
 	Who   string `json:"who,omitempty"`
-	// Do is the next step in a clause, Fix the exact steps.
-	Do      string   `json:"do,omitempty"`
-	Fix     []string `json:"fix,omitempty"`
-	Spreads bool     `json:"spreads,omitempty"` // the change takes up to two hours to be in force
+	// Do is the next step in a clause, Fix the exact steps, and PowerShell the
+	// lines for those who prefer that.
+	Do         string   `json:"do,omitempty"`
+	Fix        []string `json:"fix,omitempty"`
+	PowerShell []string `json:"powershell,omitempty"`
+	Spreads    bool     `json:"spreads,omitempty"` // the change takes up to two hours to be in force
 	// Took is how long the probe took.
 	Took time.Duration `json:"took_ns"`
 }
@@ -201,7 +203,7 @@ func well(seen string) Finding { return Finding{Status: OK, Seen: seen} }
 // wrong is a finding with a remedy, whose placeholders are filled from facts.
 func wrong(s Status, seen string, r remedy.Remedy, facts map[string]string) Finding {
 	r = r.Fill(facts)
-	return Finding{Status: s, Seen: seen, Cause: r.ID, Means: r.Says, Who: r.Who.String(), Do: r.Do, Fix: r.Fix, Spreads: r.Spreads}
+	return Finding{Status: s, Seen: seen, Cause: r.ID, Means: r.Says, Who: r.Who.String(), Do: r.Do, Fix: r.Fix, PowerShell: r.PowerShell, Spreads: r.Spreads}
 }
 
 // facts fill the placeholders of remedies for an account.

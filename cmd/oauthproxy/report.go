@@ -105,8 +105,11 @@ func (r *report) show(f doctor.Finding) {
 		r.line("", "", "to do, by "+f.Who+": "+f.Do)
 	}
 	for _, step := range f.Fix {
-		// Not broken into lines: it is there to be copied.
-		r.ui.result("%s  %s", strings.Repeat(" ", labelled), printable(step))
+		r.line("", "", "- "+step)
+	}
+	for _, line := range f.PowerShell {
+		// Not broken into pieces: it is there to be copied.
+		r.ui.result("%sPS> %s", strings.Repeat(" ", labelled), printable(line))
 	}
 	if f.Spreads && f.Status != doctor.Note {
 		r.line("", "", "a change of that may take up to two hours to be in force")

@@ -16,7 +16,7 @@ var (
 	brokenFinding = doctor.Finding{Probe: "smtp", Subject: "smtp.office365.com:587", Account: "scanner@contoso.com", Status: doctor.Broken,
 		Seen: "535 5.7.139 Authentication unsuccessful", Cause: "smtp-off-mailbox",
 		Means: "SMTP AUTH is switched off for this mailbox, and that holds for OAuth2 too", Who: "the administrator of Exchange",
-		Do: "switch it on", Fix: []string{"Connect-ExchangeOnline", "Set-CASMailbox -Identity scanner@contoso.com -SmtpClientAuthenticationDisabled $false"}, Spreads: true}
+		Do: "switch it on", Fix: []string{"Exchange admin center, Recipients, Mailboxes, Manage email apps settings"}, PowerShell: []string{"Connect-ExchangeOnline", "Set-CASMailbox -Identity scanner@contoso.com -SmtpClientAuthenticationDisabled $false"}, Spreads: true}
 )
 
 func showReport(r *report, findings ...doctor.Finding) {
@@ -37,8 +37,9 @@ func TestReportInAPipe(t *testing.T) {
 BROKEN   smtp scanner@contoso.com, smtp.office365.com:587: 535 5.7.139 Authentication unsuccessful
          means: SMTP AUTH is switched off for this mailbox, and that holds for OAuth2 too
          to do, by the administrator of Exchange: switch it on
-           Connect-ExchangeOnline
-           Set-CASMailbox -Identity scanner@contoso.com -SmtpClientAuthenticationDisabled $false
+         - Exchange admin center, Recipients, Mailboxes, Manage email apps settings
+         PS> Connect-ExchangeOnline
+         PS> Set-CASMailbox -Identity scanner@contoso.com -SmtpClientAuthenticationDisabled $false
          a change of that may take up to two hours to be in force
 in all: 1 broken, 1 well
 `
@@ -59,7 +60,7 @@ func TestReportIsNarrow(t *testing.T) {
 			t.Errorf("%d columns: %s", len(line), line)
 		}
 	}
-	if !strings.Contains(out.String(), "\n           Set-CASMailbox -Identity scanner@contoso.com -SmtpClientAuthenticationDisabled $false\n") {
+	if !strings.Contains(out.String(), "\n         PS> Set-CASMailbox -Identity scanner@contoso.com -SmtpClientAuthenticationDisabled $false\n") {
 		t.Errorf("got\n%s", &out)
 	}
 	if !strings.Contains(err.String(), "\r... smtp smtp.office365.com:587\x1b[K") || !strings.HasSuffix(err.String(), "\r\x1b[K") {
@@ -72,7 +73,7 @@ func TestReportDrivesNoTerminal(t *testing.T) {
 	var out, err strings.Builder
 	r := newReport(&ui{out: &out, err: &err}, false)
 	f := brokenFinding
-	f.Seen, f.Subject, f.Fix = "a\x1b[2Jb\r\nok all is well\u202e", "c\x07d", []string{"e\nf"}
+	f.Seen, f.Subject, f.Fix, f.PowerShell = "a\x1b[2Jb\r\nok all is well\u202e", "c\x07d", []string{"e\nf"}, []string{"e\nf"}
 	showReport(r, f)
 	if strings.ContainsAny(out.String(), "\x1b\r\x07\u202e") || strings.Contains(out.String(), "\nok") || strings.Contains(out.String(), "e\nf") {
 		t.Errorf("got %q", &out)
