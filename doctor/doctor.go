@@ -77,6 +77,9 @@ type Plan struct {
 	// IsServing tells that the listeners should be open. Else it is only
 	// tried whether they could be.
 	IsServing bool
+	// HostName is what a running service calls its host in greetings; empty:
+	// any name is taken for its.
+	HostName string
 	// HTTP is the client for Entra ID, through the web proxy if there is one.
 	HTTP *http.Client
 	// ThroughProxy tells that HTTP goes through a web proxy to Entra ID: then
