@@ -35,6 +35,7 @@ func commands() []command {
 	return []command{
 		{"demo", "[--once]", "show the whole of it on this machine, with stand-ins for Microsoft's servers", demo},
 		{"sandbox", "", "run the stand-ins alone and print a configuration for them", runSandbox},
+		{"setup", "[--print]", "ask what is needed for a first mailbox, tell what to do at Microsoft, write a configuration", runSetup},
 		{"serve", "", "run the proxy", serve},
 		{"login", "ACCOUNT", "sign in with Microsoft for a mailbox; where nobody needs to, fetch a token", login},
 		{"logout", "ACCOUNT", "forget a sign-in", logout},
@@ -80,7 +81,9 @@ func run(ctx context.Context, args []string, u *ui) int {
 }
 
 // asks tells whether the command may wait for a person.
-func (c command) asks() bool { return slices.Contains([]string{"login", "passwd", "store"}, c.name) }
+func (c command) asks() bool {
+	return slices.Contains([]string{"login", "passwd", "setup", "store"}, c.name)
+}
 
 // find returns the command of that name.
 func find(name string) (command, bool) {

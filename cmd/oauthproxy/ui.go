@@ -24,6 +24,8 @@ import (
 //     "oauthproxy: ". It begins with a small letter and ends without a period.
 //   - What to do about it is a hint, on a line of its own.
 //   - Passwords are asked for on the terminal, without showing them.
+//   - A conversation (ask.go) is on standard error too. It is prose, wrapped to
+//     the terminal's width, without a prefix.
 
 // ui is a conversation with the person, or the script, that runs a command.
 type ui struct {
@@ -144,19 +146,24 @@ func (u *ui) askTwice(ctx context.Context, terminal int) (wire.Secret, error) {
 	return first, err
 }
 
-// ask asks for a password. The terminal gets back its echo whatever happens.
-// (term.ReadPassword would be shorter, but it spins when the terminal is hung
-// up: it takes a read of nothing for a reason to read again.)
+// ask asks for a password.
 func (u *ui) ask(ctx context.Context, terminal int, prompt string) (wire.Secret, error) {
+	return checkPassword(u.hidden(ctx, terminal, prompt))
+}
+
+// hidden asks for a line that isn't shown. The terminal gets back its echo
+// whatever happens. (term.ReadPassword would be shorter, but it spins when the
+// terminal is hung up: it takes a read of nothing for a reason to read again.)
+func (u *ui) hidden(ctx context.Context, terminal int, prompt string) ([]byte, error) {
 	before, err := term.MakeRaw(terminal)
 	if err != nil {
-		return wire.Secret{}, fmt.Errorf("can't ask for a password here: %w", err)
+		return nil, fmt.Errorf("it takes a terminal: %w", err)
 	}
 	fmt.Fprint(u.err, prompt)
 	typed, err := wait(ctx, func() ([]byte, error) { return typedLine(u.in) })
 	_ = term.Restore(terminal, before)
 	fmt.Fprintln(u.err)
-	return checkPassword(typed, err)
+	return typed, err
 }
 
 // typedLine reads a line, byte for byte, from a terminal in raw mode, with the

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -117,15 +118,8 @@ func (p Plan) connectExchange() string {
 // with placeholders for what isn't known.
 func (p Plan) Commands() []string {
 	all := []string{"Install-Module ExchangeOnlineManagement -Scope CurrentUser", p.connectExchange()}
-	for _, part := range p.exchange(quote(or(p.ClientID, someClientID)), quote(someObjectID)) {
+	for _, part := range p.exchange(quote(cmp.Or(p.ClientID, someClientID)), quote(someObjectID)) {
 		all = append(all, part.lines...)
 	}
 	return all
-}
-
-func or(text, other string) string {
-	if text != "" {
-		return text
-	}
-	return other
 }

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -55,7 +56,7 @@ func TestWhatAPlanNeeds(t *testing.T) {
 	}{
 		{
 			plan:        "person, browser",
-			has:         []string{"http://localhost", "Microsoft Graph > Delegated permissions: IMAP.AccessAsUser.All, POP.AccessAsUser.All, SMTP.Send, offline_access.", "oauthproxy login alice@contoso.com"},
+			has:         []string{"http://localhost", "Microsoft Graph > Delegated permissions: IMAP.AccessAsUser.All, POP.AccessAsUser.All, SMTP.Send, offline_access.", "oauthproxy login for alice@contoso.com"},
 			entra:       []string{"-TenantId 'contoso.onmicrosoft.com'", "Get-MgApplication -Filter \"appId eq '" + clientID + "'\"", "RedirectUris", "Oauth2PermissionScopes", "New-MgOauth2PermissionGrant", "00000003-0000-0000-c000-000000000000"},
 			exchange:    []string{"Set-CASMailbox -Identity 'alice@contoso.com' -ImapEnabled $true -PopEnabled $true", "Set-CASMailbox -Identity 'alice@contoso.com' -SmtpClientAuthenticationDisabled $false"},
 			lacks:       []string{"FullAccess", "New-ServicePrincipal", "client secret", "Enterprise applications"},
@@ -149,7 +150,7 @@ func TestScriptsSayWhatTheStepsSay(t *testing.T) {
 			case strings.HasPrefix(line, "Install-Module"): // where it isn't installed
 				continue
 			case strings.Contains(line, "$principal = "):
-				line = strings.NewReplacer(quote(or(p.ClientID, someClientID)), "$ClientId", quote(someObjectID), "$ObjectId").Replace(line)
+				line = strings.NewReplacer(quote(cmp.Or(p.ClientID, someClientID)), "$ClientId", quote(someObjectID), "$ObjectId").Replace(line)
 			}
 			if !slices.Contains(strings.Split(exchange, "\n"), line) {
 				t.Errorf("%s: the script lacks %q", name, line)

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -120,9 +121,9 @@ func (p Plan) openMailbox() Step {
 // atLast is what remains when the administrators are done.
 func (p Plan) atLast() Step {
 	if p.Access.HasPerson() {
-		person := or(p.SignInAs, p.Mailboxes[0])
+		person := cmp.Or(p.SignInAs, p.Mailboxes[0])
 		return Step{"Sign in, once", byPerson, []string{
-			fmt.Sprintf("oauthproxy login %s shows where to sign in as %s. Changes in Exchange can take up to two hours to spread: until then it gives the old answer.", p.Mailboxes[0], person),
+			fmt.Sprintf("Run oauthproxy login for %s and sign in as %s. Changes in Exchange can take up to two hours to spread: until then it gives the old answer.", p.Mailboxes[0], person),
 		}, nil}
 	}
 	return Step{"Wait", "you", []string{
