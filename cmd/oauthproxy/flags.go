@@ -86,7 +86,7 @@ func (o *options) file() (string, int) {
 	found, err := config.DefaultFile()
 	if err != nil {
 		o.ui.say("%v", err)
-		o.ui.hint("name one with --config, or start from config.example.yaml")
+		o.ui.hint("name one with --config, or make one with: oauthproxy setup")
 		return "", exitConfig
 	}
 	return found, exitWell

@@ -35,7 +35,7 @@ func commands() []command {
 	return []command{
 		{"demo", "[--once]", "show the whole of it on this machine, with stand-ins for Microsoft's servers", demo},
 		{"sandbox", "", "run the stand-ins alone and print a configuration for them", runSandbox},
-		{"setup", "[--print]", "ask what is needed for a first mailbox, tell what to do at Microsoft, write a configuration", runSetup},
+		{"setup", "[--print]", "ask for a first mailbox, tell what to do at Microsoft, write a configuration", runSetup},
 		{"serve", "", "run the proxy", serve},
 		{"login", "ACCOUNT", "sign in with Microsoft for a mailbox; where nobody needs to, fetch a token", login},
 		{"logout", "ACCOUNT", "forget a sign-in", logout},

@@ -73,7 +73,7 @@ func (u *ui) printGuide() {
 	prose("Then: oauthproxy passwd --generate makes a password for the mail program, and its line. oauthproxy serve runs the proxy. The clients connect to 127.0.0.1: IMAP on port 1143, POP3 on port 1110, SMTP on port 1587, without encryption, by \"normal password\".")
 	for _, g := range guides {
 		for _, script := range g.setup.Scripts() {
-			title := g.title + ": " + script.Name + ", for " + script.Who
+			title := script.Name + ": " + strings.ToLower(g.title[:1]) + g.title[1:]
 			u.result("%s\n%s\n", title, strings.Repeat("-", len(title)))
 			u.result("%s", indent(script.Text))
 		}

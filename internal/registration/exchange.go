@@ -41,6 +41,8 @@ func principal(clientID, objectID string) part {
 	return part{"make the application known to Exchange, once", []string{
 		fmt.Sprintf("$principal = Get-ServicePrincipal | Where-Object AppId -eq %s", clientID),
 		fmt.Sprintf("if (-not $principal) { $principal = New-ServicePrincipal -AppId %s -ObjectId %s -DisplayName oauthproxy }", clientID, objectID),
+		// Microsoft's page on Set-ServicePrincipal: a wrong one can't be changed.
+		fmt.Sprintf("if ($principal.ObjectId -ne %s) { Write-Warning 'Exchange knows the application by another Object ID: Remove-ServicePrincipal, and begin again' }", objectID),
 	}}
 }
 

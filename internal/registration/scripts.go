@@ -28,11 +28,12 @@ var templates = func() *template.Template {
 // view is a plan as the templates see it.
 type view struct {
 	Plan
-	Graph    string // the cloud's name to Connect-MgGraph
-	Connect  string // to Exchange
-	Person   bool
-	Browser  bool
-	Exchange []section
+	Graph     string // the cloud's name to Connect-MgGraph
+	Connect   string // to Exchange
+	Person    bool
+	Browser   bool
+	NewSecret bool // with a new registration: one that is there may have its own
+	Exchange  []section
 }
 
 // section is a part of a script: commands behind a comment.
@@ -45,7 +46,7 @@ type section struct {
 // they are run.
 func (p Plan) Scripts() []Script {
 	v := view{Plan: p, Graph: p.cloud().graph, Connect: p.connectExchange(),
-		Person: p.Access.HasPerson(), Browser: p.Access == Browser}
+		Person: p.Access.HasPerson(), Browser: p.Access == Browser, NewSecret: p.Access == Secret && p.ClientID == ""}
 	for _, part := range p.exchange("$ClientId", "$ObjectId") {
 		v.Exchange = append(v.Exchange, section{strings.ToUpper(part.about[:1]) + part.about[1:] + ".", part.lines})
 	}
