@@ -50,3 +50,9 @@ func shownCommands(block string) []string {
 		return line == "" || strings.HasPrefix(line, "#")
 	})
 }
+
+func TestKeyCommandIsThatOfSetup(t *testing.T) {
+	if page := read(t, filepath.Join(root, "docs/entra-setup.md")); !strings.Contains(page, "\n      "+registration.KeyCommand("app.key", "app.crt")+"\n") {
+		t.Error("the page shows another command for the key pair")
+	}
+}

@@ -136,10 +136,17 @@ func (s *setup) showCommands() {
 	} else if s.file == "" {
 		file = " --config FILE"
 	}
-	if s.Access.HasPerson() && !s.signIn {
-		s.row("sign in", tokens.CommandLine("login", s.mailbox())+file)
+	switch {
+	case s.Access.HasPerson() && !s.signIn:
+		s.command("sign in", tokens.CommandLine("login", s.mailbox())+file)
+	case s.hasSecret:
+	case s.Access == registration.Secret:
+		s.row("secret", "save the client secret's Value in "+s.beside(s.secretFile)+", which nobody else may read")
+	case s.Access == registration.Certificate:
+		s.command("key", registration.KeyCommand(shellWord(s.beside("app.key")), shellWord(s.beside("app.crt"))))
+		s.row("upload", s.beside("app.crt")+", and that alone, to the registration")
 	}
-	s.row("run it", "oauthproxy serve"+file)
+	s.command("run it", "oauthproxy serve"+file)
 }
 
 // goOn signs in and checks, where that was wanted.

@@ -97,13 +97,18 @@ func (s *setup) showClient() {
 		s.tell("", "The clients have to trust the certificate: \"oauthproxy certificate\" prints its root, and where to install it.")
 	}
 	if slices.Contains(s.Protocols, config.SMTP) && s.host != "127.0.0.1" {
-		s.tell("", "If a device can't set the port: as a service, oauthproxy can have 25, 465, 587, 993 and 995 too. Change the addresses in the configuration.")
+		s.tell("", "If a device can't set the port: as a service, oauthproxy can have 25 and the other usual ones too. systemd/oauthproxy.service says how; then change the addresses in the configuration.")
 	}
 }
 
 // row shows a value with its name.
 func (s *setup) row(name, value string) {
 	fmt.Fprintln(s.err, wrap(value, fmt.Sprintf("  %-9s ", name), widthOf(s.err)))
+}
+
+// command shows a command with what it is for, on one line: it is to be copied.
+func (s *setup) command(purpose, command string) {
+	fmt.Fprintf(s.err, "  %-9s %s\n", purpose, command)
 }
 
 // title begins a part of what is told at the end.

@@ -82,19 +82,8 @@ func (s *setup) askProof() {
 	case registration.Secret:
 		s.askSecret()
 	case registration.Certificate:
-		key, certificate := s.beside("app.key"), s.beside("app.crt")
-		s.hasSecret = isThere(key) && isThere(certificate)
-		if !s.hasSecret {
-			s.tell("", "The application's key and certificate are to be in "+key+" and "+certificate+". To make them, run:")
-			fmt.Fprintf(s.err, "\n%s\n\n", certificateCommand(key, certificate))
-			s.tell("Then upload app.crt, and app.crt alone, in the registration: Certificates & secrets > Certificates.")
-		}
+		s.hasSecret = isThere(s.beside("app.key")) && isThere(s.beside("app.crt"))
 	}
-}
-
-// certificateCommand makes a key pair for two years.
-func certificateCommand(key, certificate string) string {
-	return "openssl req -x509 -newkey rsa:3072 -noenc -days 730 -subj /CN=oauthproxy -keyout " + shellWord(key) + " -out " + shellWord(certificate)
 }
 
 // shellWord quotes a name for a shell.
@@ -240,9 +229,9 @@ func (s *setup) load() int {
 		s.problems(err)
 		return exitConfig
 	case s.Access == registration.Certificate:
-		s.tell("It can be loaded once there are " + s.beside("app.key") + " and " + s.beside("app.crt") + ".")
+		s.tell("It lacks the application's key and certificate yet: see below.")
 	default:
-		s.tell("It can be loaded once there is " + s.beside(s.secretFile) + ": the client secret's Value, in a file that others can't read.")
+		s.tell("It lacks the client secret yet: see below.")
 	}
 	s.signIn, s.check = false, false
 	return exitWell

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"oauthproxy/internal/registration"
 )
 
 // TestSetupRegistersFirst: without a registration the steps come first, and
@@ -128,9 +130,9 @@ func TestSetupWithACertificate(t *testing.T) {
 	s := newSetup(t)
 	s.play(cloudAndMailbox, []reply{{number, "2"}, {number, "2"}, {"[yes]: ", "no"}, {"[imap, smtp]: ", ""}}, here, registered, scriptsAlone)
 	said := s.ends(exitWell)
-	contains(t, said, "Upload certificate", "It can be loaded once there are")
+	contains(t, said, "Upload certificate", "It lacks the application's key and certificate yet")
 	key, certificate := filepath.Join(s.folder, "app.key"), filepath.Join(s.folder, "app.crt")
-	command := certificateCommand(key, certificate)
+	command := registration.KeyCommand(key, certificate)
 	if !strings.Contains(said, command) {
 		t.Errorf("%s is missing in:\n%s", command, said)
 	}
@@ -169,7 +171,7 @@ func makePair(t *testing.T, command, key, certificate string) {
 func TestSetupWithoutASecretYet(t *testing.T) {
 	s := newSetup(t)
 	s.play(cloudAndMailbox, bySecret, here, registered, []reply{{"client secret: ", ""}}, scriptsAlone)
-	contains(t, s.ends(exitWell), "It can be loaded once there is "+filepath.Join(s.folder, "client.secret"))
+	contains(t, s.ends(exitWell), "It lacks the client secret yet", "secret save the client secret's Value in "+filepath.Join(s.folder, "client.secret"))
 	if err := os.WriteFile(filepath.Join(s.folder, "client.secret"), []byte("x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ type Step struct {
 	Title    string
 	Who      string   // can do it
 	Text     []string // paragraphs
-	Commands []string // PowerShell, each a line
+	Commands []string // each a line: PowerShell, and that of a key pair
 }
 
 // Who can do a step.
@@ -60,14 +60,20 @@ func (p Plan) prove() Step {
 		}, nil}
 	case Certificate:
 		return Step{"Give it the certificate", byEntra, []string{
-			"In the registration: Certificates & secrets > Certificates > Upload certificate. Upload the public part alone; the key stays with oauthproxy.",
-		}, nil}
+			"In the registration: Certificates & secrets > Certificates > Upload certificate. Upload the public part alone, app.crt; the key stays with oauthproxy. Any RSA key does. To make a pair, for two years, in the configuration's folder:",
+		}, []string{KeyCommand("app.key", "app.crt")}}
 	default:
 		return Step{"Make a client secret", byEntra, []string{
 			"In the registration: Certificates & secrets > Client secrets > New client secret. Copy the Value at once: it isn't shown again. (Not the Secret ID: with that, Entra ID answers AADSTS7000215.)",
 			"It ends after 24 months at most. Note the day.",
 		}, nil}
 	}
+}
+
+// KeyCommand makes a key and its certificate, for two years. The files are
+// written as a shell wants them.
+func KeyCommand(key, certificate string) string {
+	return "openssl req -x509 -newkey rsa:3072 -noenc -days 730 -subj /CN=oauthproxy -keyout " + key + " -out " + certificate
 }
 
 // permit gives the permissions in Entra ID, and the consent.
