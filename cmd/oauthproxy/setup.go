@@ -65,7 +65,8 @@ type setup struct {
 	secretFile string      // its name
 	hasSecret  bool        // the file is there, or will be
 	scripts    bool        // they are to be written
-	overwrites bool        // scripts that are there
+
+	replaces, replacesScripts bool // files that are there, as was agreed
 
 	stepsShown, scriptsWritten bool
 	signIn, check              bool // at the end

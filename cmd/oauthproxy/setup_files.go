@@ -31,14 +31,15 @@ func (s *setup) askFile() {
 	for s.ended == nil {
 		answer := s.line(question{
 			text: "Where shall the configuration be saved?", label: "file, or -", preset: preset,
-			more:  "oauthproxy finds it by itself where the first default says; else it takes --config. For a service of the machine: /etc/oauthproxy/config.yaml. - saves nothing and shows it at the end.",
+			more:  "oauthproxy finds it by itself where the first default says; else it takes --config. For a service of the machine: /etc/oauthproxy/config.yaml, which the service's group has to be able to read. - saves nothing and shows it at the end.",
 			check: checkFile,
 		})
 		if answer == "-" {
 			s.file, s.folder = "", "."
 			return
 		}
-		if s.ended == nil && isThere(answer) && !s.confirm(answer+" is there already. Overwrite it?",
+		s.replaces = s.ended == nil && isThere(answer)
+		if s.replaces && !s.confirm(answer+" is there already. Overwrite it?",
 			"What is in it now would be gone. With no, you can name another file, or - to see the configuration and save nothing.", false) {
 			preset = ""
 			continue
@@ -154,8 +155,8 @@ func (s *setup) wantScripts(text string, preset bool) {
 	}
 	s.scripts = s.confirm(text, "One for the administrator of Entra ID, one for that of Exchange, who may be other people. Nothing in them is secret.", preset)
 	if s.scripts && (isThere(s.beside("setup-entra.ps1")) || isThere(s.beside("setup-exchange.ps1"))) {
-		s.overwrites = s.confirm("There are such scripts already. Overwrite them?", "With no, those stay, and no new ones are saved.", false)
-		s.scripts = s.overwrites
+		s.replacesScripts = s.confirm("There are such scripts already. Overwrite them?", "With no, those stay, and no new ones are saved.", false)
+		s.scripts = s.replacesScripts
 	}
 }
 
@@ -181,15 +182,12 @@ func (s *setup) writeFiles(text string) error {
 	}
 	if !s.secret.IsEmpty() {
 		file := s.beside(s.secretFile)
-		if isThere(file) {
-			return fmt.Errorf("%s has appeared meanwhile: it isn't overwritten", file)
-		}
-		if err := safefile.Write(file, []byte(s.secret.Reveal()+"\n"), 0o600); err != nil {
+		if err := create(file, s.secret.Reveal()+"\n", false); err != nil {
 			return err
 		}
 		s.tell("The client secret is saved in " + file + ".")
 	}
-	if err := safefile.Write(s.file, []byte(text), 0o600); err != nil {
+	if err := create(s.file, text, s.replaces); err != nil {
 		return err
 	}
 	s.tell("The configuration is saved in " + s.file + ".")
@@ -197,6 +195,15 @@ func (s *setup) writeFiles(text string) error {
 		return s.writeScripts()
 	}
 	return nil
+}
+
+// create writes a file for its owner alone. One that has appeared since the
+// question, or may not be replaced, stays.
+func create(name, text string, mayReplace bool) error {
+	if !mayReplace && isThere(name) {
+		return fmt.Errorf("%s has appeared meanwhile: it isn't overwritten", name)
+	}
+	return safefile.Write(name, []byte(text), 0o600)
 }
 
 // writeScripts saves the scripts for the administrators. Nothing in them is
@@ -207,10 +214,7 @@ func (s *setup) writeScripts() error {
 	}
 	for _, script := range s.Scripts() {
 		file := s.beside(script.Name)
-		if isThere(file) && !s.overwrites {
-			return fmt.Errorf("%s has appeared meanwhile: it isn't overwritten", file)
-		}
-		if err := safefile.Write(file, []byte(script.Text), 0o600); err != nil {
+		if err := create(file, script.Text, s.replacesScripts); err != nil {
 			return err
 		}
 		s.tell("The script for " + script.Who + " is saved in " + file + ".")

@@ -103,6 +103,25 @@ func TestSetupCannotWrite(t *testing.T) {
 	}
 }
 
+// TestSetupMeetsAnotherFile: a file that somebody makes between the question
+// and the end stays.
+func TestSetupMeetsAnotherFile(t *testing.T) {
+	s := newSetup(t)
+	s.play(cloudAndMailbox, byBrowser, here, registered, scriptsThenStay[:1])
+	s.await("[yes]: ")
+	if err := os.MkdirAll(s.folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.file, []byte("another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.typeIn("no\n")
+	contains(t, s.ends(exitFailed), "has appeared meanwhile: it isn't overwritten", `- mailbox: "alice@contoso.com"`)
+	if text, err := os.ReadFile(s.file); err != nil || string(text) != "another" {
+		t.Errorf("the file has %q, %v", text, err)
+	}
+}
+
 // TestSetupOnAFullDisk: /dev/full is one, for the configuration itself.
 func TestSetupOnAFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {

@@ -138,74 +138,76 @@ func (s *setupTest) files() string {
 
 var shownPassword = regexp.MustCompile(`password  ([a-z2-9]{13}) `)
 
+// setupTests are the ways through the questions.
+var setupTests = []struct {
+	name    string
+	replies [][]reply
+	files   string
+	check   func(c *config.Config) string // what is wrong
+	says    []string
+}{
+	{
+		"person in a browser", [][]reply{cloudAndMailbox, byBrowser, here, registered, scriptsThenStay},
+		"config.yaml setup-entra.ps1 setup-exchange.ps1",
+		func(c *config.Config) string {
+			app, account := c.Apps["oauthproxy"], c.Accounts[0]
+			return diff(app.Flow, "browser", app.Tenant, tenantID, app.ClientID, appID, account.Mailbox, "alice@contoso.com",
+				account.Person(), "alice@contoso.com", fmt.Sprint(len(c.Listeners)), "2", c.Upstream.Cloud, "worldwide", c.Listeners[0].Address, "127.0.0.1:1143")
+		},
+		[]string{"Delegated permissions: IMAP.AccessAsUser.All, SMTP.Send", "It can be loaded as it is.", "sign in   oauthproxy login alice@contoso.com --config ", "run it    oauthproxy serve --config "},
+	},
+	{
+		"shared mailbox, by code, China", [][]reply{
+			{{number, "4"}, {"address: ", "info@contoso.cn"}, {number, ""}, {number, "2"}, {"[no]: ", "y"},
+				{"the person: ", "info@contoso.cn"}, {"the person: ", "o'brien@contoso.cn"}, {"[imap, smtp]: ", "pop, smtp, ftp"}, {"[imap, smtp]: ", "POP SMTP"},
+				{number, ""}, {"[info@contoso.cn]: ", ""}, {number, ""}, {"config.yaml]: ", ""}}, registered, {{"[yes]: ", "n"}, {"[yes]: ", "no"}},
+		}, "config.yaml",
+		func(c *config.Config) string {
+			account := c.Accounts[0]
+			return diff(c.Apps["oauthproxy"].Flow, "device_code", account.SignInAs, "o'brien@contoso.cn", c.Upstream.Cloud, "china",
+				c.Listeners[0].Protocol, "pop3", account.Logins[0].User, "info@contoso.cn", c.Apps["oauthproxy"].Authority, "https://login.partner.microsoftonline.cn/"+tenantID)
+		},
+		[]string{`That won't do: "ftp" is none of imap, pop3 and smtp.`, "name the person", "-Trustee 'o''brien@contoso.cn'", "-ExchangeEnvironmentName O365China"},
+	},
+	{
+		"machines, with a secret", [][]reply{cloudAndMailbox, bySecret, here, registered, {{"client secret: ", " a~secret "}}, scriptsAlone},
+		"client.secret config.yaml setup-entra.ps1 setup-exchange.ps1",
+		func(c *config.Config) string {
+			secret, err := config.ReadSecret(c.Apps["oauthproxy"].ClientSecretFile)
+			login := c.Accounts[0].Logins[0]
+			return diff(fmt.Sprint(err), "<nil>", secret.Reveal(), "a~secret", c.Apps["oauthproxy"].Flow, "client_secret", fmt.Sprint(login.Device), "true",
+				fmt.Sprint(login.Protocols), "[imap pop3 smtp]", login.Sending.Sender, "alice@contoso.com")
+		},
+		[]string{"Application permissions: IMAP.AccessAsApp, POP.AccessAsApp, SMTP.SendAsApp", "Add-MailboxPermission"},
+	},
+	{
+		"machines in the network with TLS, by the role", [][]reply{
+			cloudAndMailbox, byRole, {{number, "2"}, {"IP address*: ", "127.0.0.1"}, {"IP address*: ", "192.168.10.5"}, {number, "1"}, {"[alice@contoso.com]: ", "copier"}, {number, ""}, {"config.yaml]: ", ""}},
+			registered, {{"client secret: ", "x"}}, scriptsAlone},
+		"client.secret config.yaml setup-entra.ps1 setup-exchange.ps1",
+		func(c *config.Config) string {
+			l := c.Listeners[0]
+			return diff(l.Address, "192.168.10.5:1587", l.TLS, "auto", fmt.Sprint(len(c.Listeners)), "1", fmt.Sprint(l.IssuesCertificate()), "true")
+		},
+		[]string{"Application SMTP.SendAsApp", "other machines can't reach that address", `"oauthproxy certificate" prints`},
+	},
+	{
+		"devices without TLS", [][]reply{
+			cloudAndMailbox, byRole, {{number, "2"}, {"IP address*: ", "192.168.10.5"}, {number, "2"}, {"networks*: ", "0.0.0.0/0"}, {"networks*: ", "192.168.10.21, 192.168.11.0/24"}, {"[alice@contoso.com]: ", ""}, {number, ""}, {"config.yaml]: ", ""}},
+			registered, {{"client secret: ", "x"}}, scriptsAlone},
+		"client.secret config.yaml setup-entra.ps1 setup-exchange.ps1",
+		func(c *config.Config) string {
+			l := c.Listeners[0]
+			return diff(l.TLS, "none", fmt.Sprint(l.Networks), "[192.168.10.21/32 192.168.11.0/24]")
+		},
+		[]string{"is nearly everybody"},
+	},
+}
+
 // TestSetup: each way through the questions ends in a configuration that loads
 // and is what was answered, with a password that works.
 func TestSetup(t *testing.T) {
-	tests := []struct {
-		name    string
-		replies [][]reply
-		files   string
-		check   func(c *config.Config) string // what is wrong
-		says    []string
-	}{
-		{
-			"person in a browser", [][]reply{cloudAndMailbox, byBrowser, here, registered, scriptsThenStay},
-			"config.yaml setup-entra.ps1 setup-exchange.ps1",
-			func(c *config.Config) string {
-				app, account := c.Apps["oauthproxy"], c.Accounts[0]
-				return diff(app.Flow, "browser", app.Tenant, tenantID, app.ClientID, appID, account.Mailbox, "alice@contoso.com",
-					account.Person(), "alice@contoso.com", fmt.Sprint(len(c.Listeners)), "2", c.Upstream.Cloud, "worldwide", c.Listeners[0].Address, "127.0.0.1:1143")
-			},
-			[]string{"Delegated permissions: IMAP.AccessAsUser.All, SMTP.Send", "It can be loaded as it is.", "sign in   oauthproxy login alice@contoso.com --config ", "run it    oauthproxy serve --config "},
-		},
-		{
-			"shared mailbox, by code, China", [][]reply{
-				{{number, "4"}, {"address: ", "info@contoso.cn"}, {number, ""}, {number, "2"}, {"[no]: ", "y"},
-					{"the person: ", "info@contoso.cn"}, {"the person: ", "o'brien@contoso.cn"}, {"[imap, smtp]: ", "pop, smtp, ftp"}, {"[imap, smtp]: ", "POP SMTP"},
-					{number, ""}, {"[info@contoso.cn]: ", ""}, {number, ""}, {"config.yaml]: ", ""}}, registered, {{"[yes]: ", "n"}, {"[yes]: ", "no"}},
-			}, "config.yaml",
-			func(c *config.Config) string {
-				account := c.Accounts[0]
-				return diff(c.Apps["oauthproxy"].Flow, "device_code", account.SignInAs, "o'brien@contoso.cn", c.Upstream.Cloud, "china",
-					c.Listeners[0].Protocol, "pop3", account.Logins[0].User, "info@contoso.cn", c.Apps["oauthproxy"].Authority, "https://login.partner.microsoftonline.cn/"+tenantID)
-			},
-			[]string{`That won't do: "ftp" is none of imap, pop3 and smtp.`, "name the person", "-Trustee 'o''brien@contoso.cn'", "-ExchangeEnvironmentName O365China"},
-		},
-		{
-			"machines, with a secret", [][]reply{cloudAndMailbox, bySecret, here, registered, {{"client secret: ", " a~secret "}}, scriptsAlone},
-			"client.secret config.yaml setup-entra.ps1 setup-exchange.ps1",
-			func(c *config.Config) string {
-				secret, err := config.ReadSecret(c.Apps["oauthproxy"].ClientSecretFile)
-				login := c.Accounts[0].Logins[0]
-				return diff(fmt.Sprint(err), "<nil>", secret.Reveal(), "a~secret", c.Apps["oauthproxy"].Flow, "client_secret", fmt.Sprint(login.Device), "true",
-					fmt.Sprint(login.Protocols), "[imap pop3 smtp]", login.Sending.Sender, "alice@contoso.com")
-			},
-			[]string{"Application permissions: IMAP.AccessAsApp, POP.AccessAsApp, SMTP.SendAsApp", "Add-MailboxPermission"},
-		},
-		{
-			"machines in the network with TLS, by the role", [][]reply{
-				cloudAndMailbox, byRole, {{number, "2"}, {"IP address*: ", "127.0.0.1"}, {"IP address*: ", "192.168.10.5"}, {number, "1"}, {"[alice@contoso.com]: ", "copier"}, {number, ""}, {"config.yaml]: ", ""}},
-				registered, {{"client secret: ", "x"}}, scriptsAlone},
-			"client.secret config.yaml setup-entra.ps1 setup-exchange.ps1",
-			func(c *config.Config) string {
-				l := c.Listeners[0]
-				return diff(l.Address, "192.168.10.5:1587", l.TLS, "auto", fmt.Sprint(len(c.Listeners)), "1", fmt.Sprint(l.IssuesCertificate()), "true")
-			},
-			[]string{"Application SMTP.SendAsApp", "other machines can't reach that address", `"oauthproxy certificate" prints`},
-		},
-		{
-			"devices without TLS", [][]reply{
-				cloudAndMailbox, byRole, {{number, "2"}, {"IP address*: ", "192.168.10.5"}, {number, "2"}, {"networks*: ", "0.0.0.0/0"}, {"networks*: ", "192.168.10.21, 192.168.11.0/24"}, {"[alice@contoso.com]: ", ""}, {number, ""}, {"config.yaml]: ", ""}},
-				registered, {{"client secret: ", "x"}}, scriptsAlone},
-			"client.secret config.yaml setup-entra.ps1 setup-exchange.ps1",
-			func(c *config.Config) string {
-				l := c.Listeners[0]
-				return diff(l.TLS, "none", fmt.Sprint(l.Networks), "[192.168.10.21/32 192.168.11.0/24]")
-			},
-			[]string{"is nearly everybody"},
-		},
-	}
-	for _, test := range tests {
+	for _, test := range setupTests {
 		t.Run(test.name, func(t *testing.T) {
 			s := newSetup(t)
 			s.play(test.replies...)
