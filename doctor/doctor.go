@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -169,12 +170,26 @@ type examination struct {
 	broken   int
 	// unreachable holds the hosts for which TCP or TLS failed, by address.
 	unreachable map[string]bool
+	// How names are resolved and connections opened.
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// newExamination returns one that uses this machine's network.
+func newExamination(p Plan, o Observer) *examination {
+	return &examination{
+		Plan: p, observer: o, unreachable: make(map[string]bool),
+		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		},
+		dial: new(net.Dialer).DialContext,
+	}
 }
 
 // Run makes all probes, in order, and returns how many things are broken. It
 // ends early, with ctx's error, when ctx does.
 func Run(ctx context.Context, p Plan, o Observer) (broken int, err error) {
-	e := &examination{Plan: p, observer: o, unreachable: make(map[string]bool)}
+	e := newExamination(p, o)
 	for _, step := range []func(context.Context){
 		e.files, e.certificates, e.network, e.entra, e.accounts, e.listeners,
 	} {
@@ -186,13 +201,14 @@ func Run(ctx context.Context, p Plan, o Observer) (broken int, err error) {
 	return e.broken, ctx.Err()
 }
 
-// probe begins a probe; the function it returns reports what it has found.
+// probe begins a probe; the function it returns reports what it has found. How
+// long it took is measured, unless the finding tells.
 func (e *examination) probe(name, subject, account string) (found func(Finding)) {
 	begun := time.Now()
 	e.observer.Begin(name, subject)
 	return func(f Finding) {
 		f.Probe, f.Subject, f.Account = name, subject, account
-		f.Took = time.Since(begun)
+		f.Took = cmp.Or(f.Took, time.Since(begun))
 		if f.Status == Broken {
 			e.broken++
 		}

@@ -1,6 +1,200 @@
 package doctor
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"oauthproxy/internal/remedy"
+)
+
+const (
+	discoveryTimeout = 25 * time.Second
+	maxDiscovery     = 256 << 10
+)
+
+// authority is a tenant's address at Entra ID.
+type authority struct {
+	url     *url.URL
+	account Account // the first one that uses it
+}
+
+// finding is one of that remedy about it.
+func (a authority) finding(s Status, id, seen string) Finding {
+	return wrong(s, seen, remedy.Named(id), a.facts(nil))
+}
+
+// explain is the finding of an error in place of its answer.
+func (a authority) explain(err error) Finding {
+	o := untrusted(err)
+	return wrong(Broken, o.seen, remedy.Named(o.remedy), a.facts(o.facts))
+}
+
+// facts fill the placeholders of remedies about it; more go before.
+func (a authority) facts(more map[string]string) map[string]string {
+	facts := a.account.facts()
+	facts["host"] = a.url.Host
+	maps.Copy(facts, more)
+	return facts
+}
+
+// answer is what came of the question for a discovery document.
+type answer struct {
+	findings []Finding
+	clock    clock
+}
 
 // entra looks at the tenants' discovery documents and the clock.
-func (e *examination) entra(ctx context.Context) {}
+func (e *examination) entra(ctx context.Context) {
+	authorities := e.authorities()
+	client := e.entraClient()
+	defer client.CloseIdleConnections()
+	var best clock
+	inOrder(ctx, authorities,
+		func(ctx context.Context, a authority) answer { return e.discover(ctx, client, a) },
+		func(a authority) func(answer) {
+			found := e.probe("entra", a.url.String(), "")
+			return func(got answer) {
+				for _, f := range got.findings {
+					found(f)
+				}
+				best = best.orBetter(got.clock)
+			}
+		})
+	if len(authorities) > 0 && ctx.Err() == nil {
+		e.probe("clock", cmp.Or(best.host, authorities[0].url.Host), "")(best.finding())
+	}
+}
+
+// authorities lists those of all accounts, each once.
+func (e *examination) authorities() []authority {
+	var all []authority
+	known := make(map[string]bool)
+	for _, a := range e.Accounts {
+		u, err := url.Parse(a.Authority)
+		key := a.Authority + " " + a.Cloud
+		if err != nil || u.Host == "" || known[key] {
+			continue
+		}
+		known[key] = true
+		all = append(all, authority{u, a})
+	}
+	return all
+}
+
+// connectRefused is a web proxy's answer to CONNECT, if that isn't 200 (RFC
+// 9110 section 9.3.6).
+type connectRefused struct {
+	proxy, host string
+	status      int
+}
+
+func (r *connectRefused) Error() string {
+	return fmt.Sprintf("the web proxy answers with status %d", r.status)
+}
+
+// WebProxy makes it known to [remedy.ByError].
+func (r *connectRefused) WebProxy() (proxy, host string, status int) {
+	return r.proxy, r.host, r.status
+}
+
+// entraClient is the client for Entra ID, which here follows no redirects,
+// keeps no connections, and tells what a web proxy answers.
+func (e *examination) entraClient() *http.Client {
+	var client http.Client
+	if e.HTTP != nil {
+		client = *e.HTTP
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if client.Transport == nil {
+		client.Transport = http.DefaultTransport
+	}
+	if transport, ok := client.Transport.(*http.Transport); ok {
+		transport = transport.Clone()
+		transport.DisableKeepAlives = true
+		transport.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, request *http.Request, answer *http.Response) error {
+			if answer.StatusCode != http.StatusOK {
+				return &connectRefused{proxy.Host, request.URL.Host, answer.StatusCode}
+			}
+			return nil
+		}
+		client.Transport = transport
+	}
+	return &client
+}
+
+// discover asks for a tenant's discovery document (OpenID Connect Discovery
+// 1.0 section 4) and judges the answer.
+func (e *examination) discover(ctx context.Context, client *http.Client, a authority) answer {
+	if !e.ThroughProxy && e.unreachable[addressOf(a.url)] {
+		return answer{findings: []Finding{{Status: Skipped, Seen: "Entra ID can't be reached"}}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
+	defer cancel()
+	begun := time.Now()
+	got := e.ask(ctx, client, a)
+	for i := range got.findings {
+		got.findings[i].Took = time.Since(begun)
+	}
+	return got
+}
+
+func (e *examination) ask(ctx context.Context, client *http.Client, a authority) answer {
+	document := a.url.JoinPath("v2.0/.well-known/openid-configuration")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, document.String(), nil)
+	if err != nil {
+		return unasked(a, err)
+	}
+	sent := time.Now()
+	response, err := client.Do(request)
+	if err != nil {
+		return unasked(a, err)
+	}
+	received := time.Now()
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxDiscovery+1))
+	if err != nil {
+		return unasked(a, err)
+	}
+	f, isEntra := judgeDiscovery(a, response, body)
+	got := answer{findings: []Finding{f}}
+	if !isEntra {
+		return got
+	}
+	got.clock = readClock(a.url.Host, response.Header, sent, received)
+	if e.ThroughProxy && response.TLS != nil { // else it has been looked at
+		if f := judgeCertificate(a.url.Hostname(), *response.TLS); f.Status != OK {
+			got.findings = append(got.findings, f)
+		}
+	}
+	return got
+}
+
+// unasked is the answer where there is none.
+func unasked(a authority, err error) answer {
+	if operation, ok := errors.AsType[*net.OpError](err); ok && operation.Op == "proxyconnect" {
+		err = &odd{"web-proxy-unreachable", seen(operation.Err), map[string]string{"proxy": where(operation.Err)}}
+	}
+	return answer{findings: []Finding{a.explain(err)}}
+}
+
+// where tells at which address an error of a connection happened; "" if it
+// doesn't tell.
+func where(err error) string {
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	operation, isNet := errors.AsType[*net.OpError](err)
+	switch {
+	case isDNS:
+		return legible(dns.Name)
+	case isNet && operation.Addr != nil:
+		return operation.Addr.String()
+	}
+	return ""
+}
