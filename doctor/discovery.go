@@ -51,7 +51,7 @@ var aadsts = regexp.MustCompile(`AADSTS(\d{1,9})\b`)
 
 // code is Entra ID's number of an error; 0 is none.
 func (d discovery) code() int {
-	if len(d.Codes) > 0 {
+	if len(d.Codes) > 0 && d.Codes[0] > 0 {
 		return d.Codes[0]
 	}
 	if found := aadsts.FindStringSubmatch(d.Description); found != nil {
@@ -101,11 +101,10 @@ func intruder(response *http.Response, body []byte) string {
 
 // judgeError tells what an error of Entra ID's in place of the document means.
 func judgeError(a authority, status int, d discovery) Finding {
-	seen := fmt.Sprintf("AADSTS%d (status %d)", d.code(), status)
 	r, known := remedy.ByAADSTS(d.code())
 	if !known {
 		sentence, _, _ := strings.Cut(d.Description, ". ")
-		f := a.finding(Broken, "discovery-unusable", seen+": "+legible(sentence))
+		f := a.finding(Broken, "discovery-unusable", fmt.Sprintf("AADSTS%d (status %d): %s", d.code(), status, quote([]byte(sentence))))
 		f.Fix = append(f.Fix, fmt.Sprintf("look it up: https://login.microsoftonline.com/error?code=%d", d.code()))
 		return f
 	}
@@ -113,7 +112,7 @@ func judgeError(a authority, status int, d discovery) Finding {
 	if r.Class == remedy.Later {
 		s = Warning
 	}
-	return wrong(s, seen, r, a.facts(nil))
+	return wrong(s, fmt.Sprintf("AADSTS%d (status %d)", d.code(), status), r, a.facts(nil))
 }
 
 // judgeDocument compares a tenant's document with the authority it came from,

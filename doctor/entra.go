@@ -34,6 +34,9 @@ func (a authority) finding(s Status, id, seen string) Finding {
 // explain is the finding of an error in place of its answer.
 func (a authority) explain(err error) Finding {
 	o := untrusted(err)
+	if _, isNet := errors.AsType[*net.OpError](err); o.remedy == unexplained && !isNet { // nor an alert of TLS
+		o.remedy = "discovery-unusable"
+	}
 	return wrong(Broken, o.seen, remedy.Named(o.remedy), a.facts(o.facts))
 }
 
@@ -54,11 +57,10 @@ type answer struct {
 // entra looks at the tenants' discovery documents and the clock.
 func (e *examination) entra(ctx context.Context) {
 	authorities := e.authorities()
-	client := e.entraClient()
-	defer client.CloseIdleConnections()
+	transport := e.entraTransport()
 	var best clock
 	inOrder(ctx, authorities,
-		func(ctx context.Context, a authority) answer { return e.discover(ctx, client, a) },
+		func(ctx context.Context, a authority) answer { return e.discover(ctx, transport, a) },
 		func(a authority) func(answer) {
 			found := e.probe("entra", a.url.String(), "")
 			return func(got answer) {
@@ -105,55 +107,52 @@ func (r *connectRefused) WebProxy() (proxy, host string, status int) {
 	return r.proxy, r.host, r.status
 }
 
-// entraClient is the client for Entra ID, which here follows no redirects,
-// keeps no connections, and tells what a web proxy answers.
-func (e *examination) entraClient() *http.Client {
-	var client http.Client
-	if e.HTTP != nil {
-		client = *e.HTTP
+// entraTransport is that of the client for Entra ID: it follows no redirects.
+// Here it keeps no connections, and tells what a web proxy answers.
+func (e *examination) entraTransport() http.RoundTripper {
+	transport := http.DefaultTransport
+	if e.HTTP != nil && e.HTTP.Transport != nil {
+		transport = e.HTTP.Transport
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	if client.Transport == nil {
-		client.Transport = http.DefaultTransport
+	t, ok := transport.(*http.Transport)
+	if !ok {
+		return transport
 	}
-	if transport, ok := client.Transport.(*http.Transport); ok {
-		transport = transport.Clone()
-		transport.DisableKeepAlives = true
-		transport.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, request *http.Request, answer *http.Response) error {
-			if answer.StatusCode != http.StatusOK {
-				return &connectRefused{proxy.Host, request.URL.Host, answer.StatusCode}
-			}
-			return nil
+	t = t.Clone()
+	t.DisableKeepAlives = true
+	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, request *http.Request, answer *http.Response) error {
+		if answer.StatusCode != http.StatusOK {
+			return &connectRefused{proxy.Host, request.Host, answer.StatusCode}
 		}
-		client.Transport = transport
+		return nil
 	}
-	return &client
+	return t
 }
 
 // discover asks for a tenant's discovery document (OpenID Connect Discovery
 // 1.0 section 4) and judges the answer.
-func (e *examination) discover(ctx context.Context, client *http.Client, a authority) answer {
+func (e *examination) discover(ctx context.Context, transport http.RoundTripper, a authority) answer {
 	if !e.ThroughProxy && e.unreachable[addressOf(a.url)] {
 		return answer{findings: []Finding{{Status: Skipped, Seen: "Entra ID can't be reached"}}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
 	defer cancel()
 	begun := time.Now()
-	got := e.ask(ctx, client, a)
+	got := e.ask(ctx, transport, a)
 	for i := range got.findings {
 		got.findings[i].Took = time.Since(begun)
 	}
 	return got
 }
 
-func (e *examination) ask(ctx context.Context, client *http.Client, a authority) answer {
+func (e *examination) ask(ctx context.Context, transport http.RoundTripper, a authority) answer {
 	document := a.url.JoinPath("v2.0/.well-known/openid-configuration")
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, document.String(), nil)
 	if err != nil {
 		return unasked(a, err)
 	}
 	sent := time.Now()
-	response, err := client.Do(request)
+	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return unasked(a, err)
 	}

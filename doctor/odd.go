@@ -30,6 +30,9 @@ func (o *odd) finding(s Status, host string) Finding {
 	return wrong(s, o.seen, remedy.Named(o.remedy), facts)
 }
 
+// unexplained is the remedy where nothing is known about an error.
+const unexplained = "tls-failed"
+
 // explain finds out what an error of the network or of TLS means.
 func explain(err error) *odd {
 	if o, ok := errors.AsType[*odd](err); ok {
@@ -47,7 +50,7 @@ func explain(err error) *odd {
 	if r, facts, ok := remedy.ByError(err); ok {
 		return &odd{r.ID, seen(err), facts}
 	}
-	return &odd{remedy: "tls-failed", seen: legible(err.Error())}
+	return &odd{remedy: unexplained, seen: legible(err.Error())}
 }
 
 // seen says in words what an error is, without where it happened.

@@ -268,7 +268,9 @@ func FuzzGreeting(f *testing.F) {
 			return
 		}
 		e, n := examine(nil, nil, at(protocol, "127.0.0.1:993", false))
-		e.dial = func(context.Context, string, string) (net.Conn, error) { return &script{Reader: strings.NewReader(string(said))}, nil }
+		e.dial = func(context.Context, string, string) (net.Conn, error) {
+			return &script{Reader: strings.NewReader(string(said))}, nil
+		}
 		e.network(t.Context())
 		got := n.of("tls")
 		if len(got) != 1 || got[0].Status != Broken || got[0].Cause == "" {
@@ -288,4 +290,3 @@ func (*script) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
 func (*script) SetDeadline(time.Time) error      { return nil }
 func (*script) SetReadDeadline(time.Time) error  { return nil }
 func (*script) SetWriteDeadline(time.Time) error { return nil }
-
