@@ -11,13 +11,17 @@ import (
 	"time"
 )
 
+// ipv6Fails is the remedy where IPv4 gets through and IPv6 doesn't.
+const ipv6Fails = "ipv6-fails"
+
 // connect opens a connection to a service, and tells how that went. Where a
 // name has addresses of both kinds both are tried: clients that wait for the
 // dead one are slow, and nobody knows why.
 func (e *examination) connect(ctx context.Context, s service, addresses []netip.Addr) (net.Conn, Finding) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	if !slices.ContainsFunc(addresses, netip.Addr.Is4) || !slices.ContainsFunc(addresses, netip.Addr.Is6) {
+	if slices.ContainsFunc(addresses, netip.Addr.IsLoopback) || // a server of this machine's need not have both
+		!slices.ContainsFunc(addresses, netip.Addr.Is4) || !slices.ContainsFunc(addresses, netip.Addr.Is6) {
 		return e.attempt(ctx, "tcp", s.address).judge(s)
 	}
 	sixth := make(chan attempt, 1)
@@ -31,7 +35,7 @@ func (e *examination) connect(ctx context.Context, s service, addresses []netip.
 	case six.conn != nil:
 		six.conn.Close()
 	case four.conn != nil && !isUnreachable(six.err):
-		f := note("ipv6-fails", fmt.Sprintf("%s; over IPv6: %s", four.seen(), explain(six.err).seen), s.host)
+		f := note(ipv6Fails, fmt.Sprintf("%s; over IPv6: %s", four.seen(), explain(six.err).seen), s.host)
 		f.Took = four.took
 		return four.conn, f
 	}
@@ -52,7 +56,7 @@ func (e *examination) attempt(ctx context.Context, network, address string) atte
 }
 
 func (a attempt) seen() string {
-	return fmt.Sprintf("connected in %v", a.took.Round(time.Millisecond))
+	return fmt.Sprintf("connected in %v", max(a.took.Round(time.Millisecond), time.Millisecond))
 }
 
 // judge tells what came of it.

@@ -73,7 +73,7 @@ func judgeDiscovery(a authority, response *http.Response, body []byte) (f Findin
 	case status == http.StatusOK && isJSON && d.Authorization != "" && d.Token != "" && d.Issuer != "":
 		return judgeDocument(a, d), true
 	case status == http.StatusProxyAuthRequired:
-		return a.explain(&connectRefused{"", a.url.Host, status}), false
+		return a.explain(&connectRefused{a.url.Host, a.url.Host, status}), false
 	case status == http.StatusTooManyRequests:
 		return a.finding(Warning, "entra-throttles", "status 429"), false
 	case status >= 500 && status != http.StatusNetworkAuthenticationRequired:
@@ -104,7 +104,7 @@ func judgeError(a authority, status int, d discovery) Finding {
 	r, known := remedy.ByAADSTS(d.code())
 	if !known {
 		sentence, _, _ := strings.Cut(d.Description, ". ")
-		f := a.finding(Broken, "discovery-unusable", fmt.Sprintf("AADSTS%d (status %d): %s", d.code(), status, quote([]byte(sentence))))
+		f := a.finding(Broken, "entra-refuses", fmt.Sprintf("AADSTS%d (status %d): %s", d.code(), status, quote([]byte(sentence))))
 		f.Fix = append(f.Fix, fmt.Sprintf("look it up: https://login.microsoftonline.com/error?code=%d", d.code()))
 		return f
 	}
@@ -163,9 +163,9 @@ func (a authority) compare(address string, otherCloud Status) (f Finding, foreig
 	if err != nil || u.Host == "" {
 		return a.finding(Broken, "discovery-unusable", "an address in the discovery document isn't one: "+legible(address)), true
 	}
-	cloud, known := authorityHosts[strings.ToLower(u.Host)]
+	cloud, known := authorityHosts[strings.ToLower(u.Hostname())]
 	switch {
-	case strings.EqualFold(u.Host, a.url.Host), known && cloud == a.cloud():
+	case strings.EqualFold(addressOf(u), addressOf(a.url)), known && cloud == a.cloud():
 		return f, false
 	case known:
 		return a.finding(otherCloud, "wrong-cloud", "the tenant's document names "+legible(u.Host)+", of the cloud "+cloud), true
@@ -175,7 +175,7 @@ func (a authority) compare(address string, otherCloud Status) (f Finding, foreig
 
 // cloud is the one that the authority is in, or else the configured one.
 func (a authority) cloud() string {
-	if cloud, known := authorityHosts[strings.ToLower(a.url.Host)]; known {
+	if cloud, known := authorityHosts[strings.ToLower(a.url.Hostname())]; known {
 		return cloud
 	}
 	switch a.account.Cloud {

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	tenantID = "11111111-2222-3333-4444-555555555555"
-	unknown  = `{"error":"invalid_tenant","error_description":"AADSTS90002: Tenant 'contoso' not found. Check to make sure.","error_codes":[90002],"trace_id":"t"}`
+	tenantID      = "11111111-2222-3333-4444-555555555555"
+	unknownTenant = `{"error":"invalid_tenant","error_description":"AADSTS90002: Tenant 'contoso' not found. Check to make sure.","error_codes":[90002],"trace_id":"t"}`
 )
 
 // document is a discovery document whose addresses are at the hosts.
@@ -85,6 +85,7 @@ func TestDiscovery(t *testing.T) {
 		{"China", cn, "china", canned{status: 200, body: document(cn, cn, `,"tenant_region_scope":"AS","cloud_instance_name":"partner.microsoftonline.cn"`)}, OK, "", ""},
 		{"an authority by hand, the cloud left out", us, "worldwide", canned{status: 200, body: document(us, us, `,"tenant_region_scope":"USGov","tenant_region_sub_scope":"DODCON"`)}, OK, "", ""},
 		{"a private one", "login.contoso.com:8443", "worldwide", canned{status: 200, body: document("login.contoso.com:8443", "LOGIN.contoso.com:8443", "")}, OK, "", ""},
+		{"with the port that is usual", "login.contoso.com:443", "worldwide", canned{status: 200, body: document("login.contoso.com", "login.contoso.com", "")}, OK, "", ""},
 
 		{"GCC High, and the worldwide cloud is configured", com, "worldwide", canned{status: 200, body: document(com, com, `,"tenant_region_scope":"USGov","tenant_region_sub_scope":"DODCON"`)}, Broken, "wrong-cloud", "USGov DODCON"},
 		{"the same at a private authority", "login.contoso.com", "worldwide", canned{status: 200, body: document("login.contoso.com", "login.contoso.com", `,"tenant_region_scope":"USGov"`)}, Broken, "wrong-cloud", ""},
@@ -97,10 +98,10 @@ func TestDiscovery(t *testing.T) {
 		{"an issuer elsewhere", com, "worldwide", canned{status: 200, body: document(com, "login.fabrikam.com", "")}, Broken, "authority-foreign", "login.fabrikam.com"},
 		{"an address that is none", com, "worldwide", canned{status: 200, body: `{"authorization_endpoint":"a","token_endpoint":"\u0007:","issuer":"c"}`}, Broken, "discovery-unusable", ""},
 
-		{"no such tenant", com, "worldwide", canned{status: 400, body: unknown}, Broken, "tenant-unknown", "AADSTS90002"},
-		{"no such tenant, 404", com, "worldwide", canned{status: 404, body: unknown}, Broken, "tenant-unknown", ""},
+		{"no such tenant", com, "worldwide", canned{status: 400, body: unknownTenant}, Broken, "tenant-unknown", "AADSTS90002"},
+		{"no such tenant, 404", com, "worldwide", canned{status: 404, body: unknownTenant}, Broken, "tenant-unknown", ""},
 		{"the number in the text alone", com, "worldwide", canned{status: 400, body: `{"error":"invalid_tenant","error_description":"AADSTS90002: Tenant not found."}`}, Broken, "tenant-unknown", ""},
-		{"a number nobody knows", com, "worldwide", canned{status: 400, body: `{"error":"invalid_request","error_description":"AADSTS9999999: The moon is full. Trace ID: x","error_codes":[9999999]}`}, Broken, "discovery-unusable", "The moon is full"},
+		{"a number nobody knows", com, "worldwide", canned{status: 400, body: `{"error":"invalid_request","error_description":"AADSTS9999999: The moon is full. Trace ID: x","error_codes":[9999999]}`}, Broken, "entra-refuses", "The moon is full"},
 		{"a passing fault", com, "worldwide", canned{status: 503, body: `{"error":"temporarily_unavailable","error_codes":[90033]}`}, Warning, "entra-passing-fault", ""},
 		{"429", com, "worldwide", canned{status: 429, body: "Too Many Requests"}, Warning, "entra-throttles", ""},
 		{"503", com, "worldwide", canned{status: 503, body: "<html>"}, Warning, "entra-fault", "503"},
@@ -196,7 +197,7 @@ func TestClock(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			n := discovered(t, "https://login.microsoftonline.com/contoso", "worldwide", &canned{status: 400, header: test.header, body: unknown})
+			n := discovered(t, "https://login.microsoftonline.com/contoso", "worldwide", &canned{status: 400, header: test.header, body: unknownTenant})
 			got := n.of("clock")
 			if len(got) != 1 || got[0].Status != test.status || !strings.Contains(got[0].Seen, test.seen) {
 				t.Errorf("%+v", got)
@@ -247,16 +248,16 @@ func TestWebProxy(t *testing.T) {
 		want   string
 		trusts bool
 	}{
-		{"wants a password", says("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), "[broken web-proxy-login]", false},
-		{"forbids it", says("HTTP/1.1 403 Forbidden\r\n\r\n"), "[broken web-proxy-forbids]", false},
-		{"can't reach it", says("HTTP/1.1 504 Gateway Timeout\r\n\r\n"), "[broken web-proxy-fails]", false},
-		{"is none", says("220 ready\r\n"), "[broken", false},
+		{"wants a password", greets("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), "[broken web-proxy-login]", false},
+		{"forbids it", greets("HTTP/1.1 403 Forbidden\r\n\r\n"), "[broken web-proxy-forbids]", false},
+		{"can't reach it", greets("HTTP/1.1 504 Gateway Timeout\r\n\r\n"), "[broken web-proxy-fails]", false},
+		{"is none", greets("220 ready\r\n"), "[broken", false},
 		{"inspects, and isn't trusted", tunnel(inspecting), "[broken tls-inspected]", false},
 		{"inspects, and is trusted", tunnel(inspecting), "[ok ][note tls-inspected]", true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			address := serve(t, test.proxy)
+			address := listenTo(t, test.proxy)
 			e, n := examine(nil, nil, Account{Authority: "https://login.microsoftonline.com/contoso"})
 			e.ThroughProxy = true
 			transport := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: address}), TLSClientConfig: &tls.Config{}}
@@ -317,7 +318,7 @@ func TestRedirectNotFollowed(t *testing.T) {
 }
 
 func FuzzDiscovery(f *testing.F) {
-	for _, body := range []string{document("login.microsoftonline.com", "sts.windows.net", `,"tenant_region_scope":"USGov"`), unknown, `{"error":"x","error_codes":[-1]}`, `{}`, `[]`, "<html>", ""} {
+	for _, body := range []string{document("login.microsoftonline.com", "sts.windows.net", `,"tenant_region_scope":"USGov"`), unknownTenant, `{"error":"x","error_codes":[-1]}`, `{}`, `[]`, "<html>", ""} {
 		f.Add(200, "text/html", "Sun, 22 Nov 2026 12:00:00 GMT", body)
 		f.Add(400, "", "", body)
 	}

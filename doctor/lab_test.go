@@ -100,9 +100,9 @@ func (l *lab) good(t *testing.T, name string) *tls.Config {
 	return l.server(t, name, time.Now().Add(-time.Hour), time.Now().AddDate(0, 3, 0))
 }
 
-// serve runs handle for each connection to a port of its own, until the test
+// listenTo runs handle for each connection to a port of its own, until the test
 // ends. The connection is closed behind handle.
-func serve(t *testing.T, handle func(net.Conn)) (address string) {
+func listenTo(t *testing.T, handle func(net.Conn)) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -137,8 +137,8 @@ func serve(t *testing.T, handle func(net.Conn)) (address string) {
 	return listener.Addr().String()
 }
 
-// says is a server that says that and waits for the end.
-func says(text string) func(net.Conn) {
+// greets is a server that says that and waits for the end.
+func greets(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		io.WriteString(conn, text)
 		io.Copy(io.Discard, conn)

@@ -38,11 +38,18 @@ func (e *examination) network(ctx context.Context) {
 		return
 	}
 	var alive []string // the addresses of services that are well in some way
+	toldIPv6 := false  // which is the network's fault, and no host's
 	inOrder(ctx, services,
 		func(ctx context.Context, s service) reached { return e.reach(ctx, s, names[s.host]) },
 		func(s service) func(reached) {
 			found := e.probe("tcp", s.address, "")
 			return func(r reached) {
+				if r.tcp.Cause == ipv6Fails {
+					if toldIPv6 {
+						r.tcp = Finding{Status: OK, Seen: r.tcp.Seen, Took: r.tcp.Took}
+					}
+					toldIPv6 = true
+				}
 				found(r.tcp)
 				if r.tls.Status != "" {
 					e.probe("tls", s.address, "")(r.tls)

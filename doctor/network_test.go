@@ -33,37 +33,37 @@ func TestServices(t *testing.T) {
 		cause          string
 		seen           string // a piece of it
 	}{
-		{"IMAP is well", "imap", true, overTLS(good, says(imapGreeting)), OK, "", "TLS 1.3, certificate by Contoso, "},
-		{"POP3 is well", "pop3", true, overTLS(good, says(pop3Greeting)), OK, "", "days left"},
-		{"SMTP over implicit TLS is well", "smtp", true, overTLS(good, says(smtpGreeting)), OK, "", ""},
+		{"IMAP is well", "imap", true, overTLS(good, greets(imapGreeting)), OK, "", "TLS 1.3, certificate by Contoso, "},
+		{"POP3 is well", "pop3", true, overTLS(good, greets(pop3Greeting)), OK, "", "days left"},
+		{"SMTP over implicit TLS is well", "smtp", true, overTLS(good, greets(smtpGreeting)), OK, "", ""},
 		{"SMTP with STARTTLS is well", "smtp", false, upgraded(good, smtpGreeting, smtpOffer, "220 2.0.0 SMTP server ready\r\n"), OK, "", ""},
 		{"a greeting of many lines is well", "smtp", false, upgraded(good, "220-hello\r\n"+smtpGreeting, smtpOffer, "220 ready\r\n"), OK, "", ""},
 		{"IMAP with STARTTLS is well", "imap", false, upgraded(good, imapGreeting, "* CAPABILITY IMAP4\r\na OK Begin TLS negotiation now.\r\n"), OK, "", ""},
 		{"POP3 with STLS is well", "pop3", false, upgraded(good, pop3Greeting, "+OK Begin TLS negotiation.\r\n"), OK, "", ""},
 
-		{"the certificate is for another name", "imap", true, overTLS(l.good(t, "mail.contoso.com"), says(imapGreeting)), Broken, "server-certificate-name", "mail.contoso.com"},
-		{"the certificate has ended", "imap", true, overTLS(l.server(t, "127.0.0.1", now.AddDate(-1, 0, 0), now.AddDate(0, 0, -2)), says(imapGreeting)), Broken, "server-certificate-ended", now.AddDate(0, 0, -2).UTC().Format("2006-01-02")},
-		{"the certificate isn't valid yet", "imap", true, overTLS(l.server(t, "127.0.0.1", now.AddDate(0, 0, 2), now.AddDate(1, 0, 0)), says(imapGreeting)), Broken, "server-certificate-early", "this machine has"},
-		{"nobody trusts the certificate", "imap", true, overTLS(newLab(t, "Fabrikam").good(t, "127.0.0.1"), says(imapGreeting)), Broken, "server-certificate-untrusted", "Fabrikam"},
+		{"the certificate is for another name", "imap", true, overTLS(l.good(t, "mail.contoso.com"), greets(imapGreeting)), Broken, "server-certificate-name", "mail.contoso.com"},
+		{"the certificate has ended", "imap", true, overTLS(l.server(t, "127.0.0.1", now.AddDate(-1, 0, 0), now.AddDate(0, 0, -2)), greets(imapGreeting)), Broken, "server-certificate-ended", now.AddDate(0, 0, -2).UTC().Format("2006-01-02")},
+		{"the certificate isn't valid yet", "imap", true, overTLS(l.server(t, "127.0.0.1", now.AddDate(0, 0, 2), now.AddDate(1, 0, 0)), greets(imapGreeting)), Broken, "server-certificate-early", "this machine has"},
+		{"nobody trusts the certificate", "imap", true, overTLS(newLab(t, "Fabrikam").good(t, "127.0.0.1"), greets(imapGreeting)), Broken, "server-certificate-untrusted", "Fabrikam"},
 		{"the certificate after STARTTLS is for another name", "smtp", false, upgraded(l.good(t, "mail.contoso.com"), smtpGreeting, smtpOffer, "220 ready\r\n"), Broken, "server-certificate-name", ""},
-		{"TLS 1.1 at most", "imap", true, overTLS(old, says(imapGreeting)), Broken, "tls-version", ""},
+		{"TLS 1.1 at most", "imap", true, overTLS(old, greets(imapGreeting)), Broken, "tls-version", ""},
 
-		{"HTTP where TLS is expected", "imap", true, says("HTTP/1.1 400 Bad Request\r\n\r\n"), Broken, "answers-http", ""},
-		{"HTTP where a greeting is expected", "smtp", false, says("HTTP/1.1 502 Bad Gateway\r\n\r\n"), Broken, "answers-http", "502"},
-		{"HTTP over TLS", "imap", true, overTLS(good, says("HTTP/1.1 400 Bad Request\r\n\r\n")), Broken, "answers-http", ""},
-		{"in clear where TLS is expected", "smtp", true, says(smtpGreeting), Broken, "starttls-needed", "220"},
-		{"garbage where TLS is expected", "imap", true, says("\x00\x01\x02\x03\x04\x05"), Broken, "not-tls", ""},
-		{"an alert of TLS where a greeting is expected", "smtp", false, says("\x15\x03\x01\x00\x02\x02\x28\r\n"), Broken, "tls-at-once", ""},
-		{"another protocol", "imap", true, overTLS(good, says(smtpGreeting)), Broken, "wrong-protocol", "SMTP"},
-		{"another protocol in clear", "smtp", false, says(pop3Greeting), Broken, "wrong-protocol", "POP3"},
-		{"garbage", "imap", true, overTLS(good, says("\x1b[2Jwhat\xff\r\n")), Broken, "greeting-foreign", "?[2Jwhat?"},
-		{"SSH", "smtp", false, says("SSH-2.0-OpenSSH_9.9\r\n"), Broken, "greeting-foreign", "OpenSSH"},
+		{"HTTP where TLS is expected", "imap", true, greets("HTTP/1.1 400 Bad Request\r\n\r\n"), Broken, "answers-http", ""},
+		{"HTTP where a greeting is expected", "smtp", false, greets("HTTP/1.1 502 Bad Gateway\r\n\r\n"), Broken, "answers-http", "502"},
+		{"HTTP over TLS", "imap", true, overTLS(good, greets("HTTP/1.1 400 Bad Request\r\n\r\n")), Broken, "answers-http", ""},
+		{"in clear where TLS is expected", "smtp", true, greets(smtpGreeting), Broken, "starttls-needed", "220"},
+		{"garbage where TLS is expected", "imap", true, greets("\x00\x01\x02\x03\x04\x05"), Broken, "not-tls", ""},
+		{"an alert of TLS where a greeting is expected", "smtp", false, greets("\x15\x03\x01\x00\x02\x02\x28\r\n"), Broken, "tls-at-once", ""},
+		{"another protocol", "imap", true, overTLS(good, greets(smtpGreeting)), Broken, "wrong-protocol", "SMTP"},
+		{"another protocol in clear", "smtp", false, greets(pop3Greeting), Broken, "wrong-protocol", "POP3"},
+		{"garbage", "imap", true, overTLS(good, greets("\x1b[2Jwhat\xff\r\n")), Broken, "greeting-foreign", "?[2Jwhat?"},
+		{"SSH", "smtp", false, greets("SSH-2.0-OpenSSH_9.9\r\n"), Broken, "greeting-foreign", "OpenSSH"},
 		{"a flood without a line's end", "smtp", false, flood("A"), Broken, "greeting-foreign", ""},
 		{"a flood of lines", "smtp", false, flood("220-welcome\r\n"), Broken, "greeting-foreign", ""},
 		{"a flood of untagged responses", "imap", false, asked(imapGreeting, strings.Repeat("* OK still here\r\n", 1000)), Broken, "greeting-foreign", ""},
-		{"BYE", "imap", true, overTLS(good, says("* BYE Connection is closed. 13\r\n")), Broken, "greeting-refuses", "closed. 13"},
-		{"421", "smtp", false, says("421 4.3.2 Service not available\r\n"), Broken, "greeting-refuses", "4.3.2"},
-		{"closed at once", "imap", true, func(net.Conn) {}, Broken, "connection-closed", ""},
+		{"BYE", "imap", true, overTLS(good, greets("* BYE Connection is closed. 13\r\n")), Broken, "greeting-refuses", "closed. 13"},
+		{"421", "smtp", false, greets("421 4.3.2 Service not available\r\n"), Broken, "greeting-refuses", "4.3.2"},
+		{"closed at once", "imap", true, func(conn net.Conn) { hear(conn) }, Broken, "connection-closed", ""},
 		{"closed before the greeting", "smtp", false, func(net.Conn) {}, Broken, "connection-closed", ""},
 		{"reset", "imap", true, reset, Broken, "connection-reset", ""},
 		{"STARTTLS is taken out", "smtp", false, asked(smtpGreeting, smtpNoOffer), Broken, "starttls-missing", ""},
@@ -75,7 +75,7 @@ func TestServices(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			address := serve(t, test.server)
+			address := listenTo(t, test.server)
 			e, n := examine(l.roots, nil, at(test.protocol, address, test.implicit))
 			e.network(t.Context())
 			if tcp := n.of("tcp"); len(tcp) != 1 || tcp[0].Status != OK || tcp[0].Subject != address {
@@ -104,6 +104,9 @@ func checkTexts(t *testing.T, f Finding) {
 			if slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return r < 'A' || r > 'Z' }), name) {
 				t.Errorf("not filled in: %q", text)
 			}
+		}
+		if strings.Contains(text, "proxy PROXY") {
+			t.Errorf("not filled in: %q", text)
 		}
 	}
 	if f.Status == Broken && (f.Means == "" || f.Do == "" || f.Who == "") {
@@ -169,7 +172,7 @@ func TestInspected(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLab(t, test.organization)
-			address := serve(t, overTLS(l.good(t, test.host), says(imapGreeting)))
+			address := listenTo(t, overTLS(l.good(t, test.host), greets(imapGreeting)))
 			roots := l.roots
 			if !test.trusted {
 				roots = newLab(t, "Another").roots
@@ -191,7 +194,7 @@ func TestInspected(t *testing.T) {
 // TestEachOnce: a thousand accounts at the same hosts are one question.
 func TestEachOnce(t *testing.T) {
 	l := newLab(t, "Contoso")
-	address := serve(t, overTLS(l.good(t, "mail.contoso.com"), says(imapGreeting)))
+	address := listenTo(t, overTLS(l.good(t, "mail.contoso.com"), greets(imapGreeting)))
 	var accounts []Account
 	for range 1000 {
 		accounts = append(accounts, at("imap", "mail.contoso.com:993", true))
@@ -207,7 +210,7 @@ func TestEachOnce(t *testing.T) {
 // one for the others.
 func TestOneWayOfTwo(t *testing.T) {
 	l := newLab(t, "Contoso")
-	address := serve(t, overTLS(l.good(t, "127.0.0.1"), says(smtpGreeting)))
+	address := listenTo(t, overTLS(l.good(t, "127.0.0.1"), greets(smtpGreeting)))
 	e, _ := examine(l.roots, nil, at("smtp", address, true), at("imap", address, true))
 	e.network(t.Context())
 	if e.unreachable[address] || e.broken != 1 {

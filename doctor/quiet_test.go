@@ -49,7 +49,7 @@ func TestSilence(t *testing.T) {
 		{"TLS where a greeting is expected", "smtp", false, overTLS(config, drop), "tls-at-once"},
 		{"a web server in clear", "smtp", false, web, "answers-http"},
 		{"a web server over TLS", "imap", true, overTLS(config, web), "answers-http"},
-		{"nothing in answer to EHLO", "smtp", false, says(smtpGreeting), "answer-late"},
+		{"nothing in answer to EHLO", "smtp", false, greets(smtpGreeting), "answer-late"},
 		{"nothing in answer to STARTTLS", "smtp", false, asked(smtpGreeting, smtpOffer), "answer-late"},
 		{"nothing after the agreement to TLS", "smtp", false, asked(smtpGreeting, smtpOffer, "220 ready\r\n"), "port-silent"},
 	}
@@ -208,16 +208,20 @@ func TestTwoFamilies(t *testing.T) {
 		{"neither", "mail.contoso.com", late, late, Broken, "connect-timeout"},
 		{"no IPv6 here, and IPv4 is refused", "mail.contoso.com", syscall.ECONNREFUSED, syscall.ENETUNREACH, Broken, "port-refused"},
 		{"no IPv4 here, and IPv6 is refused", "mail.contoso.com", syscall.ENETUNREACH, syscall.ECONNREFUSED, Broken, "port-refused"},
+		{"this machine's name, IPv4 alone", "localhost", nil, syscall.ECONNREFUSED, OK, ""},
 		{"no way at all", "mail.contoso.com", syscall.ENETUNREACH, syscall.ENETUNREACH, Broken, "network-unreachable"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e, n := examine(nil, nil, at("imap", test.host+":993", true))
-				e.lookup = func(context.Context, string) ([]netip.Addr, error) {
+				e, n := examine(nil, nil, at("imap", test.host+":993", true), at("pop3", test.host+":995", true))
+				e.lookup = func(_ context.Context, host string) ([]netip.Addr, error) {
+					if host == "localhost" {
+						return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}, nil
+					}
 					return []netip.Addr{netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("2001:db8::7")}, nil
 				}
-				piped(t, e, says(imapGreeting))
+				piped(t, e, greets(imapGreeting))
 				dial := e.dial
 				e.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 					if err := map[string]error{"tcp4": test.four, "tcp6": test.six}[network]; err != nil {
@@ -227,8 +231,11 @@ func TestTwoFamilies(t *testing.T) {
 				}
 				e.network(t.Context())
 				got := n.of("tcp")
-				if len(got) != 1 || got[0].Status != test.status || got[0].Cause != test.cause {
+				if len(got) != 2 || got[0].Status != test.status || got[0].Cause != test.cause {
 					t.Errorf("%+v", got)
+				}
+				if got[1].Status == Note { // once is enough
+					t.Errorf("%+v", got[1])
 				}
 				checkTexts(t, got[0])
 			})

@@ -80,12 +80,13 @@ func (e *examination) lookUp(ctx context.Context, name string) resolution {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	begun := time.Now()
-	addresses, err := e.lookup(ctx, name)
-	if err == nil && len(addresses) == 0 {
+	found, err := e.lookup(ctx, name)
+	if err == nil && len(found) == 0 {
 		err = errNoAddress
 	}
-	for i := range addresses {
-		addresses[i] = addresses[i].Unmap()
+	var addresses []netip.Addr
+	for _, a := range found {
+		addresses = append(addresses, a.Unmap())
 	}
 	return resolution{addresses, err, time.Since(begun)}
 }
@@ -136,10 +137,10 @@ func nameless(err error) *odd {
 	return &odd{remedy: "name-server-silent", seen: "no answer in time"}
 }
 
-// shared is the address space between a provider and its customers (RFC 6598).
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// carrierGrade is the address space between a provider and its customers (RFC 6598).
+var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
 
 // isInside tells whether an address is none of the Internet's.
 func isInside(a netip.Addr) bool {
-	return a.IsPrivate() || a.IsLoopback() || a.IsUnspecified() || a.IsLinkLocalUnicast() || shared.Contains(a)
+	return a.IsPrivate() || a.IsLoopback() || a.IsUnspecified() || a.IsLinkLocalUnicast() || carrierGrade.Contains(a)
 }
