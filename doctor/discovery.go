@@ -65,7 +65,6 @@ func (d discovery) code() int {
 // Entra ID as far as can be seen, and so its Date does.
 func judgeDiscovery(a authority, response *http.Response, body []byte) (f Finding, isEntra bool) {
 	d, isJSON := parseDiscovery(body)
-	isJSON = isJSON && len(body) <= maxDiscovery
 	status := response.StatusCode
 	switch {
 	case isJSON && d.Error != "" && d.code() != 0:

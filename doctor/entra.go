@@ -158,7 +158,7 @@ func (e *examination) ask(ctx context.Context, transport http.RoundTripper, a au
 	}
 	received := time.Now()
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxDiscovery+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxDiscovery))
 	if err != nil {
 		return unasked(a, err)
 	}

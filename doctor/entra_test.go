@@ -278,6 +278,11 @@ func TestWebProxy(t *testing.T) {
 			if !strings.HasPrefix(got, test.want) {
 				t.Errorf("%s, want %s: %+v", got, test.want, n.found)
 			}
+			e.ThroughProxy, n.found = false, nil // then the network's probe has looked at the certificate
+			e.entra(t.Context())
+			if again := n.of("entra"); len(again) != 1 {
+				t.Errorf("without a web proxy: %+v", again)
+			}
 		})
 	}
 	t.Run("isn't there", func(t *testing.T) {
