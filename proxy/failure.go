@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
+
+	"oauthproxy/internal/remedy"
 )
 
 // Kind says why a client was refused. The list is closed: each protocol has one
@@ -71,6 +74,9 @@ type Failure struct {
 	RetryAfter time.Duration
 	// Usual marks what happens in good order, and nobody has to mend.
 	Usual bool
+	// Remedy is what is known about the cause; zero: nothing. It goes to the
+	// log.
+	Remedy remedy.Remedy
 	// Lost marks an upstream that was there and is gone.
 	Lost bool
 }
@@ -86,6 +92,39 @@ func Lose(how string) *Failure {
 	f := Fail(UpstreamUnreachable, "the mail server closed the connection %s", how)
 	f.Lost = true
 	return f
+}
+
+// explain adds what is known about a failure of the network or of TLS.
+func (f *Failure) explain() *Failure {
+	if r, facts, known := remedy.ByError(f.Cause); known {
+		f.Remedy, f.Text = r.Fill(facts), cmp.Or(f.Text, r.Tells)
+	}
+	return f
+}
+
+// Explain adds what is known about a reply of the mail server's.
+func (f *Failure) Explain(protocol, reply string) {
+	if r, known := remedy.ByReply(protocol, reply); known {
+		f.Remedy, f.Text = r, cmp.Or(r.Tells, f.Text)
+		f.Generic, f.Usual = r.Generic, r.Usual
+	}
+}
+
+// RemedyOf returns the [Failure.Attributes] for a reply of the mail server's.
+func RemedyOf(protocol, reply string) []any {
+	var f Failure
+	f.Explain(protocol, reply)
+	return f.Attributes("")
+}
+
+// Attributes are those of a log line that tell what it means and what to do; none where nothing
+// is known. docs/troubleshooting.md has more under the remedy's ID.
+func (f *Failure) Attributes(account string) []any {
+	if f.Remedy.IsZero() {
+		return nil
+	}
+	r := f.Remedy.Fill(map[string]string{"mailbox": account})
+	return []any{"means", r.Says, "remedy", r.Advice(), "remedy_id", r.ID}
 }
 
 // Error returns kind and cause, for the log.

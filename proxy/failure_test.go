@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 )
@@ -62,5 +64,56 @@ func TestSanitize(t *testing.T) {
 		if got := Sanitize([]byte(text)); got != want {
 			t.Errorf("Sanitize(%.20q) = %.30q", text, got)
 		}
+	}
+}
+
+// What is known about a reply goes to the log, filled in for the account, and
+// the client hears the sentence that fits.
+func TestExplain(t *testing.T) {
+	tests := []struct {
+		name, protocol, reply, text, id, do string
+	}{
+		{"switched off", "smtp", "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox.",
+			"SMTP is switched off in Exchange for this mailbox: the administrator can allow it", "smtp-off-mailbox", "up to two hours"},
+		{"in general words", "imap", "a NO AUTHENTICATE failed.",
+			"Exchange refused the login to this mailbox, ask the administrator", "login-refused", "oauthproxy check"},
+		{"unknown", "imap", "a NO something new", "Exchange refused the login to this mailbox, ask the administrator", "", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := Fail(UpstreamRefused, "Exchange said: %s", test.reply)
+			f.Explain(test.protocol, test.reply)
+			if got := f.Sentence("X"); got != test.text+" (session X)" {
+				t.Errorf("the client is told %q", got)
+			}
+			attributes := fmt.Sprint(f.Attributes("alice@contoso.example")...)
+			if !strings.HasSuffix(attributes, test.id) || !strings.Contains(attributes, test.do) || (test.id == "") != (attributes == "") {
+				t.Errorf("the log has %s", attributes)
+			}
+			if got := f.forPeople("alice@contoso.example"); !strings.Contains(got, test.do) || !strings.Contains(got, "Exchange said: "+test.reply) {
+				t.Errorf("accounts has %s", got)
+			}
+		})
+	}
+}
+
+func TestExplainNetwork(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		text string
+		id   string
+	}{
+		{"no such name", &net.DNSError{Name: "mail.example", IsNotFound: true}, "the mail server can't be reached, try again later", "name-unknown"},
+		{"a certificate", x509.HostnameError{Certificate: &x509.Certificate{}}, "the mail server's certificate is not trusted, see the proxy's log", "server-certificate-name"},
+		{"unknown", errors.New("something"), "the mail server can't be reached, try again later", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := Fail(UpstreamUnreachable, "dialing: %w", test.err).explain()
+			if f.Sentence("X") != test.text+" (session X)" || f.Remedy.ID != test.id || strings.Contains(f.Remedy.Says, "{") {
+				t.Errorf("%q, %+v", f.Sentence("X"), f.Remedy)
+			}
+		})
 	}
 }

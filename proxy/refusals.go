@@ -105,7 +105,7 @@ func (r *refusals) of(account string) []Refusal {
 		if key.account != account {
 			continue
 		}
-		refusal := Refusal{Protocol: key.protocol, At: last.at, Text: last.failure.Error()}
+		refusal := Refusal{Protocol: key.protocol, At: last.at, Text: last.failure.forPeople(account)}
 		if last.until.After(last.at) {
 			refusal.Until = last.until
 		}
@@ -113,6 +113,16 @@ func (r *refusals) of(account string) []Refusal {
 	}
 	slices.SortFunc(all, func(a, b Refusal) int { return cmp.Compare(a.Protocol, b.Protocol) })
 	return all
+}
+
+// forPeople says what it was and what to do, in plain words where there are
+// any.
+func (f *Failure) forPeople(account string) string {
+	if f.Remedy.IsZero() {
+		return f.Error()
+	}
+	r := f.Remedy.Fill(map[string]string{"mailbox": account})
+	return fmt.Sprintf("%s: %s (%s)", r.Says, r.Advice(), f.Error())
 }
 
 var backoffForm = regexp.MustCompile(`(?i)suggested backoff time: (\d{1,9}) milliseconds`)

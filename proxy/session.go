@@ -231,8 +231,8 @@ func (s *Session) refused(f *Failure, user string) {
 	if f.Kind == Internal {
 		level = slog.LevelError
 	}
-	s.Log.Log(context.Background(), level, "refused",
-		"login", Sanitize([]byte(user)), "account", s.Account, "while", s.phase, "reason", f.Kind.String(), "cause", f.Cause)
+	attrs := []any{"login", Sanitize([]byte(user)), "account", s.Account, "while", s.phase, "reason", f.Kind.String(), "cause", f.Cause}
+	s.Log.Log(context.Background(), level, "refused", append(attrs, f.Attributes(s.Account)...)...)
 }
 
 // closed writes the session's last line.
@@ -242,13 +242,17 @@ func (s *Session) closed(err error) {
 		"duration", time.Since(s.started).Round(time.Millisecond).String(),
 		"up", s.up, "down", s.down,
 	}
-	failure, _ := errors.AsType[*Failure](err)
+	failure, ok := errors.AsType[*Failure](err)
+	if !ok {
+		failure = &Failure{}
+	}
 	switch {
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, wire.ErrInterrupted):
-	case s.loggedIn && failure != nil && failure.Usual:
-		attrs = append(attrs, "cause", err)
+	case s.loggedIn && failure.Usual:
+		attrs = append(append(attrs, "cause", err), failure.Attributes(s.Account)...)
 	case s.loggedIn:
-		s.Log.Warn("session ended early", append(attrs, "while", s.phase, "cause", err)...)
+		attrs = append(attrs, "while", s.phase, "cause", err)
+		s.Log.Warn("session ended early", append(attrs, failure.Attributes(s.Account)...)...)
 		return
 	default:
 		attrs = append(attrs, "while", s.phase, "cause", err)

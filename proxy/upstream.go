@@ -157,7 +157,7 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 func (u *Upstreams) connect(ctx context.Context, s *Session, p Upstream) (*wire.Conn, error) {
 	tcp, err := u.dial(ctx, "tcp", s.route.Address)
 	if err != nil {
-		return nil, &Failure{Kind: UpstreamUnreachable, Cause: err}
+		return nil, (&Failure{Kind: UpstreamUnreachable, Cause: err}).explain()
 	}
 	conn := wire.New(tcp)
 	conn.ReadTimeout, conn.WriteTimeout = openTimeout, openTimeout
@@ -213,12 +213,12 @@ func (u *Upstreams) failure(ctx context.Context, err error) *Failure {
 		return f
 	}
 	if isTimeout(ctx, err) {
-		return Fail(UpstreamUnreachable, "no answer within %v: %w", openTimeout, err)
+		return Fail(UpstreamUnreachable, "no answer within %v: %w", openTimeout, err).explain()
 	}
 	if errors.Is(err, wire.ErrTooLong) || errors.Is(err, wire.ErrFlood) {
 		return &Failure{Kind: UpstreamProtocol, Cause: err}
 	}
-	return Fail(UpstreamUnreachable, "the upstream connection ended before the login did: %w", err)
+	return Fail(UpstreamUnreachable, "the upstream connection ended before the login did: %w", err).explain()
 }
 
 // isTimeout tells whether err comes of a wait that was too long. The deadlines
@@ -233,11 +233,7 @@ func tlsFailure(host string, err error) *Failure {
 	if errors.Is(err, wire.ErrInjected) {
 		f.Kind = UpstreamProtocol
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		f.Text = "the mail server's certificate is not trusted, see the proxy's log"
-		f.Cause = errors.Join(f.Cause, errors.New("if a proxy inspects TLS in this network, name its root in upstream.ca_file"))
-	}
-	return f
+	return f.explain()
 }
 
 // keepAlive notices a peer that has vanished without a word, behind a NAT that

@@ -49,9 +49,9 @@ func proxied(transport http.RoundTripper, r *http.Request, err error) error {
 }
 
 // WebProxy implements [remedy.WebProxied].
-func (e *throughProxy) WebProxy() (proxy, host string, status int) {
+func (e *throughProxy) WebProxy() (proxy, target string, status int) {
 	refusal, _ := errors.AsType[proxyRefusal](e.err)
-	return e.proxy, e.target, int(refusal)
+	return e.proxy, "Entra ID at " + e.target, int(refusal)
 }
 
 // explain tells who has to act, and what happened at the web proxy.

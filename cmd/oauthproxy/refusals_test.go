@@ -26,7 +26,7 @@ func TestAccountsShowRefusals(t *testing.T) {
 	all := s.accounts()
 	refusals := all["not-connected@contoso.example"].Refusals
 	if len(refusals) != 1 || refusals[0].Protocol != "imap" || !refusals[0].Until.After(refusals[0].At) ||
-		!strings.Contains(refusals[0].Text, "is IMAP switched on for the mailbox") {
+		!strings.Contains(refusals[0].Text, "switch IMAP on for the mailbox") {
 		t.Errorf("the account is shown with %+v", refusals)
 	}
 	if refusals := all["bob@contoso.example"].Refusals; len(refusals) > 0 {

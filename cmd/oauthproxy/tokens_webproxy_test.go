@@ -93,7 +93,7 @@ func TestWebProxy(t *testing.T) {
 		{name: "no way to Entra ID", user: "me:p%26ss%20of%20the%20web%20proxy", status: 502,
 			words: "the web proxy HOST can't reach Entra ID at ENTRA (status 502)"},
 		{name: "nobody there", user: "me:x", host: strings.TrimPrefix(closed.URL, "http://"),
-			words: "Entra ID can't be reached through the web proxy HOST: connection refused"},
+			words: "Entra ID can't be reached through the web proxy HOST: nobody takes the connection there (connection refused)"},
 		{name: "no such name", user: "me:x", host: "no-such-proxy.invalid:3128",
 			words: "Entra ID can't be reached through the web proxy HOST: the name no-such-proxy.invalid can't be resolved: check the network, and http_proxy"},
 	}

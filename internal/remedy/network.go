@@ -19,9 +19,9 @@ import (
 // WebProxied is the error of a request that went through a web proxy.
 type WebProxied interface {
 	error
-	// WebProxy returns the proxy and the host that was asked for, and the
-	// status of the proxy's refusal; 0: it has refused nothing.
-	WebProxy() (proxy, host string, status int)
+	// WebProxy returns the proxy, whom it was asked for, and the status of its
+	// refusal; 0: it has refused nothing.
+	WebProxy() (proxy, target string, status int)
 }
 
 // ByError returns what is known about an error of the network or of TLS, with
@@ -62,8 +62,8 @@ func causeOf(err error, facts map[string]string) string {
 }
 
 func webProxyCause(err WebProxied, facts map[string]string) string {
-	proxy, host, status := err.WebProxy()
-	facts["proxy"], facts["host"], facts["status"] = proxy, host, strconv.Itoa(status)
+	proxy, target, status := err.WebProxy()
+	facts["proxy"], facts["host"], facts["status"] = proxy, target, strconv.Itoa(status)
 	switch {
 	// Tinyproxy answers a wrong password with 401, and none with 407.
 	case status == http.StatusProxyAuthRequired, status == http.StatusUnauthorized:

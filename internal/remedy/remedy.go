@@ -92,6 +92,14 @@ type Remedy struct {
 	Usual bool `yaml:"usual"`
 }
 
+// Advice is what to do, in a clause for the log.
+func (r Remedy) Advice() string {
+	if r.Spreads {
+		return r.Do + "; the change takes up to two hours to be in force"
+	}
+	return r.Do
+}
+
 // IsZero tells that there is none.
 func (r Remedy) IsZero() bool { return r.ID == "" }
 

@@ -148,6 +148,7 @@ func TestByReply(t *testing.T) {
 	tests := []struct{ name, protocol, text, want string }{
 		{"in general words, SMTP", "smtp", "535 5.7.3 Authentication unsuccessful" + suffix, "login-refused"},
 		{"continued", "smtp", "535-5.7.3 Authentication / 535 5.7.3 unsuccessful", "login-refused"},
+		{"continued within a sentence", "smtp", "535-5.7.139 Authentication unsuccessful, SmtpClientAuthentication is\r\n535 5.7.139 disabled for the Tenant.", "smtp-off-tenant"},
 		{"continued alone", "smtp", "550-5.7.60 SMTP; Client does not", "send-as-denied"},
 		{"in general words, IMAP", "imap", "A3 NO AUTHENTICATE failed.", "login-refused"},
 		{"older words, IMAP", "imap", "A3 NO LOGIN failed.", "login-refused"},

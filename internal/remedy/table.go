@@ -60,13 +60,17 @@ func read(text []byte) (*index, error) {
 // its beginning, and diagnostics follow.
 const maxReply = 8 << 10
 
-// continued is the beginning of a line of an SMTP reply that isn't the last.
-var continued = regexp.MustCompile(`\b([2-5][0-9][0-9])-([245]\.)`)
+// The lines of one SMTP reply are joined by " / " or as they came; each begins
+// with the code, which a hyphen follows where more lines do.
+var (
+	continuation = regexp.MustCompile(`(?: / |\r?\n)[2-5][0-9][0-9][- ](?:[245]\.[0-9]+\.[0-9]+ )?`)
+	continued    = regexp.MustCompile(`^([2-5][0-9][0-9])-`)
+)
 
 // comparable returns a reply as pieces are looked for in it.
 func comparable(text string) string {
 	text = strings.ToLower(text[:min(len(text), maxReply)])
-	return continued.ReplaceAllString(text, "$1 $2")
+	return continued.ReplaceAllString(continuation.ReplaceAllString(text, " "), "$1 ")
 }
 
 // holds tells whether text has the piece in it, and not as a part of a longer

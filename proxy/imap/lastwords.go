@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 
+	"oauthproxy/internal/remedy"
 	"oauthproxy/proxy"
 )
 
@@ -95,15 +96,14 @@ func (*lastWords) Why(lines []string) *proxy.Failure {
 // ending is the reason that a response gives for the end of a session. Of a
 // refused command only what is known tells something, in our own words.
 func ending(r response) *proxy.Failure {
-	s, known := known(string(r.line))
 	switch {
 	case isBye(r):
 		f := refusal(r)
 		f.Kind, f.Lost = proxy.UpstreamUnreachable, true
 		return f
-	case known && isNo(r):
-		f := proxy.Lose("behind a refused command: " + s.advice)
-		f.Generic, f.Usual = s.generic, s.usual
+	case isKnown(r) && isNo(r):
+		f := proxy.Lose("behind a refused command")
+		f.Explain("imap", string(r.line))
 		return f
 	}
 	return proxy.Lose("without saying why")
@@ -115,6 +115,6 @@ func isBye(r response) bool { return r.tag == "*" && r.name == "BYE" }
 func isNo(r response) bool { return r.name == "NO" || r.name == "BAD" }
 
 func isKnown(r response) bool {
-	_, ok := known(string(r.line))
-	return ok
+	_, known := remedy.ByReply("imap", string(r.line))
+	return known
 }

@@ -38,7 +38,7 @@ func TestLastWords(t *testing.T) {
 		{name: "revoked", lines: []string{"* BYE Session invalidated - Invalid"}, cause: "has revoked the session", generic: true},
 		{name: "not connected", lines: []string{"a7 BAD User is authenticated but not connected."}, cause: "Set-CASMailbox"},
 		{name: "too many refused", lines: []string{"a7 BAD User is authenticated but not connected.", "* BYE Connection closed. 14"},
-			cause: "said: * BYE Connection closed. 14 (Exchange has refused too many commands"},
+			cause: "said: * BYE Connection closed. 14: Exchange has refused too many commands"},
 		{name: "throttled", lines: []string{"a7 BAD Request is throttled. Suggested Backoff Time: 92415 milliseconds"},
 			cause: "used up what Exchange allows"},
 		{name: "a fault", lines: []string{"a7 BAD Server Unavailable. 15", "* BYE Connection closed."}, cause: "a fault at Microsoft: nothing to do here but wait"},
@@ -58,8 +58,11 @@ func TestLastWords(t *testing.T) {
 				}
 				return
 			}
-			if f == nil || !strings.Contains(f.Error(), test.cause) || f.Kind == proxy.BadCredentials {
-				t.Fatalf("got %v, want %q", f, test.cause)
+			if f == nil || f.Kind == proxy.BadCredentials {
+				t.Fatalf("got %v", f)
+			}
+			if text := f.Error() + ": " + f.Remedy.Says + ": " + f.Remedy.Do; !strings.Contains(text, test.cause) {
+				t.Errorf("got %s, want %q", text, test.cause)
 			}
 			if f.Generic != test.generic || f.Usual != test.usual {
 				t.Errorf("generic %v, usual %v", f.Generic, f.Usual)

@@ -71,8 +71,10 @@ func (d *dialogue) LogIn(up *wire.Conn, user string, token wire.Secret) error {
 		return nil
 	}
 	f := refusal("reply to AUTH", reply, proxy.UpstreamRefused)
-	// RFC 3206: a [SYS/...] refusal is the server's trouble, not the token's.
-	f.Generic = f.Kind == proxy.UpstreamRefused && f.RetryAfter == 0 && !bytes.Contains(reply, []byte("Protocol error")) && !bytes.Contains(reply, []byte("[SYS/"))
+	if f.Remedy.IsZero() {
+		// RFC 3206: a [SYS/...] refusal is the server's trouble, not the token's.
+		f.Generic = f.Kind == proxy.UpstreamRefused && f.RetryAfter == 0 && !bytes.Contains(reply, []byte("[SYS/"))
+	}
 	return f
 }
 
@@ -97,6 +99,7 @@ func refusal(what string, line []byte, kind proxy.Kind) *proxy.Failure {
 	}
 	f := proxy.Fail(kind, "Exchange said: %s", proxy.Sanitize(line))
 	f.RetryAfter = proxy.Backoff(string(line))
+	f.Explain("pop3", string(line))
 	return f
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 
 	"oauthproxy/proxy"
@@ -159,6 +160,9 @@ func verdictOf(r reply) []any {
 	attributes := []any{"verdict", text}
 	if id := upstreamID.FindStringSubmatch(text); r.positive() && id != nil {
 		attributes = append(attributes, "upstream_id", id[1])
+	}
+	if !r.positive() {
+		attributes = append(attributes, proxy.RemedyOf("smtp", strings.Join(r.lines, " / "))...)
 	}
 	return attributes
 }

@@ -227,7 +227,8 @@ func (d *dialogue) failed(err error, n int) error {
 	mail := d.tx.mail
 	d.tx.abort()
 	d.tx.mail, d.tx.failure = mail, f
-	d.session.Log.Warn("transaction refused", "account", d.session.Account, "reason", f.Kind.String(), "cause", f.Cause)
+	attributes := []any{"account", d.session.Account, "reason", f.Kind.String(), "cause", f.Cause}
+	d.session.Log.Warn("transaction refused", append(attributes, f.Attributes(d.session.Account)...)...)
 	for range n {
 		d.Refuse(f)
 	}

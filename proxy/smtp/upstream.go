@@ -1,11 +1,13 @@
 package smtp
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"oauthproxy/internal/remedy"
 	"oauthproxy/internal/sasl"
 	"oauthproxy/internal/wire"
 	"oauthproxy/proxy"
@@ -125,10 +127,12 @@ func (d *dialogue) sayEHLO(up *wire.Conn) error {
 // a command line may have.
 func (d *dialogue) LogIn(up *wire.Conn, user string, token wire.Secret) error {
 	if !offersXOAUTH2(d.offered) {
+		missing := remedy.Named("xoauth2-missing")
 		return &proxy.Failure{
-			Kind:  proxy.UpstreamRefused,
-			Text:  "the mail server offers no OAuth2 login, ask the administrator",
-			Cause: proxy.Fail(proxy.UpstreamRefused, "no AUTH XOAUTH2 among the upstream's EHLO keywords").Cause,
+			Kind:   proxy.UpstreamRefused,
+			Text:   missing.Tells,
+			Cause:  errors.New("no AUTH XOAUTH2 among the upstream's EHLO keywords"),
+			Remedy: missing,
 		}
 	}
 	blob, err := sasl.XOAUTH2(user, token)
@@ -175,6 +179,8 @@ func offersXOAUTH2(offered []string) bool {
 func refusal(what string, r reply, kind proxy.Kind) *proxy.Failure {
 	text := strings.Join(r.lines, " / ")
 	f := proxy.Fail(kind, "%s: %s", what, proxy.Sanitize([]byte(text)))
+	f.Generic = r.code == 535
+	f.Explain("smtp", text)
 	switch {
 	case r.code < 400:
 		f.Kind = proxy.UpstreamProtocol
@@ -184,12 +190,7 @@ func refusal(what string, r reply, kind proxy.Kind) *proxy.Failure {
 		f.Cause = fmt.Errorf("%w: %w", errCrowded, f.Cause)
 	case r.code < 500:
 		f.Text = "Exchange is busy, try again later"
-	case strings.Contains(text, "SmtpClientAuthentication is disabled"):
-		f.Text = "SMTP is switched off in Exchange for this mailbox: the administrator can allow it"
-	case strings.Contains(text, "5.7.139"):
-		f.Text = "a policy in Exchange or Entra ID forbids this login, ask the administrator"
-	case r.code == 535:
-		f.Generic = true
 	}
+	f.Generic = f.Generic && r.code >= 500
 	return f
 }

@@ -111,3 +111,32 @@ func refusalsHeard(t *testing.T) (all []string) {
 	}
 	return all
 }
+
+// What Exchange says against a message reaches the client unchanged; the log's
+// line of the message says what to do about it.
+func TestRefusedMessageInTheLog(t *testing.T) {
+	tests := []struct{ name, words, want string }{
+		{"sender not allowed", "554 5.2.252 SendAsDenied; alice@contoso.example not allowed to send as a@b.example; STOREDRV.Submission", "remedy_id=send-as-denied"},
+		{"no right to the mailbox", "430 4.2.0 STOREDRV; mailbox logon failure; MapiExceptionLogonFailed", "remedy_id=mailbox-no-rights"},
+		{"over two lines", "550-5.1.8 Access denied,\r\n550 5.1.8 bad outbound sender", "remedy_id=sender-blocked"},
+		{"unknown", "554 5.0.0 something new", `verdict="554 5.0.0 something new"`},
+	}
+	for _, test := range tests {
+		for _, chunking := range []bool{false, true} {
+			t.Run(test.name, func(t *testing.T) {
+				s := stage.New(t, Protocol{}, nil)
+				upstream := exchange{chunking: chunking, words: test.words}
+				s.PlayUpstream(upstream.serve)
+				heard := s.Converse(t, []byte(auth+strings.Replace(wholeMessage, "kiosk@localhost", "a@b.example", 1)+"QUIT\r\n"))
+				s.Shutdown(false)
+				if !strings.Contains(string(heard), test.words+"\r\n") {
+					t.Errorf("the client hears %q", heard)
+				}
+				line := regexp.MustCompile(`(?m)^.* msg="message relayed" .*$`).FindString(s.Log.String())
+				if !strings.Contains(line, test.want) || strings.Contains(line, "remedy_id") != strings.Contains(test.want, "remedy_id") {
+					t.Errorf("the log has %s", line)
+				}
+			})
+		}
+	}
+}
