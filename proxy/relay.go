@@ -122,7 +122,8 @@ func (s *Session) redacted(lines []string) []string {
 // explain completes and notes why the upstream has ended the session.
 func (s *Session) explain(f *Failure, broken error) *Failure {
 	if f == nil && broken != nil {
-		f = &Failure{Kind: UpstreamUnreachable, Lost: true, Cause: fmt.Errorf("the mail server's connection broke: %w", broken)}
+		f = Fail(UpstreamUnreachable, "the mail server's connection broke: %w", broken).explain()
+		f.Lost = true
 	}
 	if f != nil {
 		s.server.upstreams.sessionEnded(s, f)

@@ -162,6 +162,8 @@ func TestByReply(t *testing.T) {
 		{"as a NO", "imap", "A3 NO User is authenticated but not connected.", "not-connected"},
 		{"of another protocol", "pop3", "-ERR User is authenticated but not connected.", ""},
 		{"throttled", "pop3", "-ERR Request is throttled. Suggested Backoff Time: 5 milliseconds", "throttled"},
+		{"closed, POP3", "pop3", "-ERR Connection is closed. 10", "session-broken-off"},
+		{"broken off, POP3", "pop3", "-ERR Protocol error. Connection is closed. 10", "pop3-token-long"},
 		{"unknown", "smtp", "535 5.7.8 Something new", ""},
 		{"nothing", "imap", "", ""},
 		{"far behind", "smtp", "554 5.0.0 " + strings.Repeat("x", maxReply) + " SendAsDenied;", ""},
