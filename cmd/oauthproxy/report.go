@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"sync"
 	"unicode"
-
-	"golang.org/x/term"
 
 	"oauthproxy/doctor"
 )
@@ -30,13 +29,10 @@ type report struct {
 
 func newReport(u *ui, asJSON bool) *report {
 	r := &report{ui: u, asJSON: asJSON, findings: []doctor.Finding{}}
-	terminal, ok := isTerminal(u.out)
-	if !ok {
+	if _, ok := isTerminal(u.out); !ok {
 		return r
 	}
-	if width, _, err := term.GetSize(terminal); err == nil {
-		r.width = max(width, 40)
-	}
+	r.width = widthOf(u.out)
 	_, r.tracks = isTerminal(u.err)
 	r.color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" // https://no-color.org
 	return r
@@ -133,42 +129,15 @@ func (r *report) tint(s doctor.Status) string {
 
 // line prints a text behind a label, broken at words where a terminal ends.
 func (r *report) line(label, tint, text string) {
-	width := 0
-	if r.width > 0 {
-		width = r.width - labelled
-	}
-	for i, part := range wrap(printable(text), width) {
-		head := fmt.Sprintf("%-*s", labelled, label)
-		if i > 0 {
-			head = strings.Repeat(" ", labelled)
-		} else if tint != "" {
-			head = tint + label + "\x1b[0m" + head[len(label):]
-		}
-		r.ui.result("%s%s", head, part)
-	}
-}
-
-// wrap breaks a text at blanks into lines of at most width characters; words
-// that are longer stay whole. Width 0 breaks nothing.
-func wrap(text string, width int) []string {
+	width := r.width
 	if width == 0 {
-		return []string{text}
+		width = math.MaxInt
 	}
-	var (
-		lines []string
-		line  string
-	)
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case len([]rune(line))+1+len([]rune(word)) <= width:
-			line += " " + word
-		default:
-			lines, line = append(lines, line), word
-		}
+	lines := wrap(printable(text), fmt.Sprintf("%-*s", labelled, label), width)
+	if tint != "" {
+		lines = tint + label + "\x1b[0m" + lines[len(label):]
 	}
-	return append(lines, line)
+	r.ui.result("%s", lines)
 }
 
 // printable replaces what could drive a terminal.
