@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"oauthproxy/internal/remedy"
 )
@@ -28,7 +27,7 @@ func (e *examination) certificates(ctx context.Context) {
 			err = errors.New("there is no certificate in it")
 		}
 		if err != nil {
-			found(wrong(Broken, "can't be used: "+printable(err.Error()), remedy.Named("certificate-unusable"), map[string]string{"what": c.What}))
+			found(wrong(Broken, "can't be used: "+clean(err.Error()), remedy.Named("certificate-unusable"), map[string]string{"what": c.What}))
 			continue
 		}
 		found(judgeOwnCertificate(c.What, chain[0], time.Now()))
@@ -86,22 +85,7 @@ func certificateNames(leaf *x509.Certificate) []string {
 		names = append(names[:most], fmt.Sprintf("and %d more", len(names)-most))
 	}
 	for i, name := range names {
-		names[i] = printable(name)
+		names[i] = clean(name)
 	}
 	return names
-}
-
-// printable makes text from elsewhere fit for a terminal and a log: a line of
-// bounded length without control characters.
-func printable(text string) string {
-	const most = 200
-	if len(text) > most {
-		text = text[:most] + "..."
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
 }

@@ -88,7 +88,7 @@ func intruder(response *http.Response, body []byte) string {
 	status := response.StatusCode
 	if status >= 300 && status < 400 {
 		if to, err := url.Parse(response.Header.Get("Location")); err == nil && to.Host != "" {
-			return fmt.Sprintf("status %d, which leads to %s", status, legible(to.Host))
+			return fmt.Sprintf("status %d, which leads to %s", status, clean(to.Host))
 		}
 		return fmt.Sprintf("status %d, which leads elsewhere", status)
 	}
@@ -128,9 +128,9 @@ func judgeDocument(a authority, d discovery) Finding {
 	if f, foreign := a.compare(d.Issuer, Warning); foreign {
 		return f
 	}
-	seen := "issuer " + legible(d.Issuer)
+	seen := "issuer " + clean(d.Issuer)
 	if d.Region != "" {
-		seen += ", region " + legible(strings.TrimSpace(d.Region+" "+d.Part))
+		seen += ", region " + clean(strings.TrimSpace(d.Region+" "+d.Part))
 	}
 	return well(seen)
 }
@@ -160,16 +160,16 @@ var authorityHosts = map[string]string{
 func (a authority) compare(address string, otherCloud Status) (f Finding, foreign bool) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
-		return a.finding(Broken, "discovery-unusable", "an address in the discovery document isn't one: "+legible(address)), true
+		return a.finding(Broken, "discovery-unusable", "an address in the discovery document isn't one: "+clean(address)), true
 	}
 	cloud, known := authorityHosts[strings.ToLower(u.Hostname())]
 	switch {
 	case strings.EqualFold(addressOf(u), addressOf(a.url)), known && cloud == a.cloud():
 		return f, false
 	case known:
-		return a.finding(otherCloud, "wrong-cloud", "the tenant's document names "+legible(u.Host)+", of the cloud "+cloud), true
+		return a.finding(otherCloud, "wrong-cloud", "the tenant's document names "+clean(u.Host)+", of the cloud "+cloud), true
 	}
-	return a.finding(Broken, "authority-foreign", "the tenant's document names "+legible(u.Host)), true
+	return a.finding(Broken, "authority-foreign", "the tenant's document names "+clean(u.Host)), true
 }
 
 // cloud is the one that the authority is in, or else the configured one.
@@ -198,12 +198,12 @@ func (a authority) compareCloud(d discovery) (seen string, s Status) {
 		return "", OK
 	}
 	region, configured := strings.ToLower(d.Region), a.cloud()
-	seen = "the tenant is in the region " + legible(strings.TrimSpace(d.Region+" "+d.Part))
+	seen = "the tenant is in the region " + clean(strings.TrimSpace(d.Region+" "+d.Part))
 	switch {
 	case region == "usgov" && configured != government, region != "usgov" && region != "usg" && configured == government:
 		return seen, Broken
 	case strings.HasSuffix(d.Instance, ".cn") != (configured == china) && d.Instance != "":
-		return seen + ", cloud " + legible(d.Instance), Broken
+		return seen + ", cloud " + clean(d.Instance), Broken
 	}
 	parts := map[string]string{"gcc-high": "DODCON", "dod": "DOD"}
 	if want, known := parts[a.account.Cloud]; known && slices.Contains([]string{"DODCON", "DOD"}, d.Part) && d.Part != want {

@@ -191,7 +191,7 @@ func where(err error) string {
 	operation, isNet := errors.AsType[*net.OpError](err)
 	switch {
 	case isDNS:
-		return legible(dns.Name)
+		return clean(dns.Name)
 	case isNet && operation.Addr != nil:
 		return operation.Addr.String()
 	}

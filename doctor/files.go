@@ -235,7 +235,7 @@ func plainCause(err error) string {
 
 // shellWord returns a name as a shell takes it.
 func shellWord(name string) string {
-	if printable(name) != name {
+	if clean(name) != name {
 		return "FILE" // a line with it couldn't be pasted
 	}
 	plain := func(r rune) bool {

@@ -43,7 +43,7 @@ func isPublicIssuer(c *x509.Certificate) bool {
 
 // issuer names who has made a certificate.
 func issuer(c *x509.Certificate) string {
-	return cmp.Or(legible(organization(c.Issuer)), "somebody without a name")
+	return cmp.Or(clean(organization(c.Issuer)), "somebody without a name")
 }
 
 func organization(name pkix.Name) string {

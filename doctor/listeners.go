@@ -78,7 +78,7 @@ func (e *examination) tryListener(ctx context.Context, l Listener) Finding {
 		return l.noConversation(v, err)
 	}
 	if e.HostName != "" && v.hostName != e.HostName {
-		return wrong(Broken, "another oauthproxy answers: it calls its host "+printable(v.hostName), remedy.Named("listener-foreign"), l.facts())
+		return wrong(Broken, "another oauthproxy answers: it calls its host "+clean(v.hostName), remedy.Named("listener-foreign"), l.facts())
 	}
 	if l.TLS == "auto" {
 		if err := tryBothWays(ctx, l); err != nil {
@@ -174,7 +174,7 @@ func (l Listener) noConversation(v *visitor, err error) Finding {
 	id, seen := "listener-silent", "the connection is lost: "+networkCause(err)
 	switch {
 	case errors.Is(err, errForeign):
-		id, seen = "listener-foreign", fmt.Sprintf("another program answers: it says %q", printable(v.greeting))
+		id, seen = "listener-foreign", fmt.Sprintf("another program answers: it says %q", clean(v.greeting))
 	case errors.Is(err, errTLS):
 		id, seen = "listener-tls", "TLS can't be begun: "+strings.TrimPrefix(networkCause(err), errTLS.Error()+": ")
 	case errors.Is(err, errRefused):
@@ -218,9 +218,9 @@ func taken(ctx context.Context, l Listener) Finding {
 	err = l.converse(v)
 	switch {
 	case v.hostName != "":
-		return wrong(Note, "oauthproxy answers there already, as "+printable(v.hostName), remedy.Named("running-elsewhere"), l.facts())
+		return wrong(Note, "oauthproxy answers there already, as "+clean(v.hostName), remedy.Named("running-elsewhere"), l.facts())
 	case errors.Is(err, errForeign):
-		return wrong(Broken, fmt.Sprintf("another program has the port; it says %q", printable(v.greeting)), remedy.Named("port-taken"), l.facts())
+		return wrong(Broken, fmt.Sprintf("another program has the port; it says %q", clean(v.greeting)), remedy.Named("port-taken"), l.facts())
 	}
 	return wrong(Broken, "another program has the port", remedy.Named("port-taken"), l.facts())
 }
@@ -246,5 +246,5 @@ func networkCause(err error) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok {
 		err = e.Err
 	}
-	return printable(err.Error())
+	return clean(err.Error())
 }

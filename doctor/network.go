@@ -130,11 +130,6 @@ func (e *examination) reach(ctx context.Context, s service, name resolution) rea
 	return reached{tcp, secured, secured.Status != Broken}
 }
 
-// broken is a finding of that remedy about a host.
-func broken(id, seen, host string) Finding {
-	return (&odd{remedy: id, seen: seen}).finding(Broken, host)
-}
-
 // note is a finding of that remedy about a host that need not be mended.
 func note(id, seen, host string) Finding {
 	return (&odd{remedy: id, seen: seen}).finding(Note, host)

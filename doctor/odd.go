@@ -7,8 +7,6 @@ import (
 	"io"
 	"maps"
 	"net"
-	"strings"
-	"unicode"
 
 	"oauthproxy/internal/remedy"
 	"oauthproxy/internal/wire"
@@ -50,7 +48,7 @@ func explain(err error) *odd {
 	if r, facts, ok := remedy.ByError(err); ok {
 		return &odd{r.ID, seen(err), facts}
 	}
-	return &odd{remedy: unexplained, seen: legible(err.Error())}
+	return &odd{remedy: unexplained, seen: clean(err.Error())}
 }
 
 // seen says in words what an error is, without where it happened.
@@ -64,7 +62,7 @@ func seen(err error) string {
 	if operation, ok := errors.AsType[*net.OpError](err); ok {
 		err = operation.Err
 	}
-	return legible(err.Error())
+	return clean(err.Error())
 }
 
 // inClear tells what it is that answered a TLS handshake without TLS.
@@ -79,22 +77,4 @@ func inClear(start []byte) *odd {
 }
 
 // quote makes a piece of what a server said fit to be read by people.
-func quote(said []byte) string { return `"` + legible(string(said)) + `"` }
-
-// mostLegible bounds what is shown of a server's words, in characters.
-const mostLegible = 160
-
-// legible makes foreign text fit for people: printable, in one line, and cut.
-func legible(text string) string {
-	var out []rune
-	for _, r := range strings.TrimSpace(text[:min(len(text), 4*mostLegible)]) {
-		if len(out) == mostLegible {
-			return string(out) + "…"
-		}
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
-			r = '?'
-		}
-		out = append(out, r)
-	}
-	return string(out)
-}
+func quote(said []byte) string { return `"` + clean(string(said)) + `"` }

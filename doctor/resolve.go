@@ -44,7 +44,7 @@ func (e *examination) resolve(ctx context.Context, names []string) map[string]re
 	}
 	for i, tell := range held {
 		if i == 0 {
-			tell(broken("no-network", offline(all), names[0]))
+			tell((&odd{remedy: "no-network", seen: offline(all)}).finding(Broken, names[0]))
 		} else {
 			tell(Finding{Status: Skipped, Seen: "no name can be resolved"})
 		}
@@ -132,7 +132,7 @@ func nameless(err error) *odd {
 	case isDNS && dns.IsNotFound:
 		return &odd{remedy: "name-unknown", seen: "the name server knows no such name"}
 	case isDNS && !dns.IsTimeout:
-		return &odd{remedy: "name-server-silent", seen: legible(dns.Err)}
+		return &odd{remedy: "name-server-silent", seen: clean(dns.Err)}
 	}
 	return &odd{remedy: "name-server-silent", seen: "no answer in time"}
 }

@@ -129,7 +129,7 @@ func (v *visitor) begin(mode string) error {
 func (v *visitor) must(command string) error {
 	answer, agreed, err := v.ask(command)
 	if err == nil && !agreed {
-		err = fmt.Errorf("%w: to %s it says %q", errRefused, command, printable(answer))
+		err = fmt.Errorf("%w: to %s it says %q", errRefused, command, clean(answer))
 	}
 	return err
 }
