@@ -189,3 +189,60 @@ func TestSMTPPaceOfALogin(t *testing.T) {
 		}
 	})
 }
+
+// While a message waits for its turn its connection is kept, and Exchange may
+// close it: what was said is said again on a fresh one, and the client hears
+// nothing of it.
+func TestSMTPResumesOnAFreshConnection(t *testing.T) {
+	tests := []struct{ name, command, reply string }{
+		{"closed", "RSET", "421 4.4.2 Timeout"},
+		{"login lapsed", "MAIL", "530 5.7.57 Client not authenticated to send mail."},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				waiting := false
+				b := newBubble(t, smtp.Protocol{Ledger: smtp.NewLedger(smtp.Pace{MessagesPerMinute: 1})}, tokens(oneToken))
+				b.dials(func(conn net.Conn) {
+					fresh := waiting
+					playSMTP(conn, func(line string) string {
+						if waiting && !fresh && strings.HasPrefix(line, test.command) {
+							return test.reply
+						}
+						return allRight(line)
+					})
+				})
+				first, second := b.logInSMTP(t), b.logInSMTP(t)
+				first.message(t, "354 ")
+				second.lease(t, "250 ok")
+				waiting = true
+				second.say(t, "DATA\r\n")
+				second.hear(t, "354 ")
+				second.say(t, ".\r\n")
+				second.hear(t, "250 ok")
+			})
+		})
+	}
+}
+
+// An Exchange that has enough of a mailbox before the message is heeded too.
+func TestSMTPSlowsDownBeforeTheMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const enough = "421 4.4.2 Message submission rate for this client has exceeded the configured limit"
+		refuse := true
+		b := paced(t, smtp.Pace{}, func(line string) string {
+			if refuse && strings.HasPrefix(line, "MAIL") {
+				return enough
+			}
+			return allRight(line)
+		})
+		c := b.logInSMTP(t)
+		c.lease(t, enough)
+		c.say(t, "RSET\r\n")
+		c.hear(t, "250 ")
+		refuse = false
+		if waited := c.message(t, "354 "); waited != 5*time.Second {
+			t.Errorf("the next message waited for %v", waited)
+		}
+	})
+}

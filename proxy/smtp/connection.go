@@ -80,6 +80,13 @@ func (u *upstream) beginBy(by time.Time, mail string, recipients []string) ([]re
 	return u.begin(mail, recipients)
 }
 
+// askBy is ask likewise.
+func (u *upstream) askBy(by time.Time, commands []string) ([]reply, error) {
+	u.conn.SetLimit(by)
+	defer u.conn.SetLimit(time.Time{})
+	return u.ask(commands...)
+}
+
 // begin begins a transaction and returns the replies to MAIL and to the
 // recipients. All goes in one write where the upstream allows it.
 func (u *upstream) begin(mail string, recipients []string) ([]reply, error) {

@@ -173,15 +173,12 @@ func (d *dialogue) replay(cause error) error {
 
 // repeat says again what the transaction has said so far.
 func (d *dialogue) repeat(by time.Time) error {
-	up := d.tx.up
-	up.conn.SetLimit(by)
-	defer up.conn.SetLimit(time.Time{})
 	first, rest := split(d.tx.recipients)
-	replies, err := up.begin(d.tx.mail, first)
+	replies, err := d.start(by, first)
 	for err == nil && len(rest) > 0 {
 		first, rest = split(rest)
 		var more []reply
-		more, err = up.ask(first...)
+		more, err = d.tx.up.askBy(by, first)
 		replies = append(replies, more...)
 	}
 	if err != nil {

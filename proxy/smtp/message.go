@@ -79,7 +79,7 @@ func (d *dialogue) note(verdict reply) {
 	case verdict.positive():
 		d.tx.spend()
 		d.mailbox().delivered()
-	case verdict.code == 421 || verdict.code == 432:
+	case verdict.asksForPause():
 		d.mailbox().slowDown()
 	}
 }

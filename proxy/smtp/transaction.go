@@ -173,8 +173,7 @@ func (t *transaction) isBinary() bool {
 	return slices.ContainsFunc(strings.Fields(t.mail), func(p string) bool { return strings.EqualFold(p, "BODY=BINARYMIME") })
 }
 
-// begin begins the transaction upstream. If a kept connection turns out to be
-// dead, another takes its place: nothing has been promised yet.
+// begin begins the transaction upstream.
 func (d *dialogue) begin(batch []string) ([]reply, error) {
 	if err := d.paceLogin(); err != nil {
 		return nil, err
@@ -183,12 +182,22 @@ func (d *dialogue) begin(batch []string) ([]reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	return d.start(by, batch)
+}
+
+// start says MAIL and the batch on the connection leased. If that has been kept
+// and turns out to be of no use, another takes its place: nothing of the message
+// has been said. An upstream that closes a fresh one wants less to do.
+func (d *dialogue) start(by time.Time, batch []string) ([]reply, error) {
 	replies, err := d.tx.up.beginBy(by, d.tx.mail, batch)
 	if d.tx.kept && isStale(replies, err) {
 		if err := d.freshen(by); err != nil {
 			return nil, err
 		}
 		replies, err = d.tx.up.beginBy(by, d.tx.mail, batch)
+	}
+	if err == nil && slices.ContainsFunc(replies, reply.asksForPause) {
+		d.mailbox().slowDown()
 	}
 	return replies, err
 }

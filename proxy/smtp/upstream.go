@@ -36,6 +36,10 @@ type reply struct {
 
 func (r reply) positive() bool { return r.code/100 == 2 }
 
+// asksForPause tells whether the mailbox sends too much, or on too many
+// connections.
+func (r reply) asksForPause() bool { return r.code == 421 || r.code == 432 }
+
 // readReply reads a whole reply. Lines of one reply that don't agree on its
 // code are no reply.
 func readReply(c *wire.Conn) (reply, error) {
