@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -52,12 +53,18 @@ func takeAll(t *testing.T, b *bubble) []*client {
 func TestSMTPWaitsInVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, smtp.Protocol{}, tokens(oneToken))
-		takeAll(t, b)
+		for _, busy := range takeAll(t, b) {
+			busy.say(t, "DATA\r\n")
+			busy.hear(t, "354 ")
+		}
 		c := b.logInSMTP(t)
 		start := time.Now()
 		c.lease(t, "451 4.3.2 too many messages at once for this mailbox")
 		if took := time.Since(start); took != 40*time.Second {
 			t.Errorf("refused after %v", took)
+		}
+		if got := strings.Count(b.log.String(), "(login alice, client "); got != slots {
+			t.Errorf("the log names %d of those who have the connections: %s", got, &b.log)
 		}
 		c.say(t, "DATA\r\n")
 		c.hear(t, "451 4.3.2 ")

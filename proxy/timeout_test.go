@@ -242,7 +242,7 @@ func TestSMTPSilentClientInMessage(t *testing.T) {
 		c.hear(t, "354 ")
 		c.say(t, "half a mess\r\n")
 		start := time.Now()
-		c.hear(t, "421 4.4.2 ")
+		c.hear(t, "421 4.4.2 No data for 5m0s (session ")
 		wantEnd(t, c, start, 5*time.Minute)
 		synctest.Wait()
 		if last := heard[len(heard)-1]; last != "half a mess" {

@@ -58,7 +58,7 @@ func (d *dialogue) bdat(argument string) error {
 	}
 	d.client.Shield(true)
 	defer d.client.Shield(false)
-	if d.tx.mail != "" && d.tx.refusal == nil && d.tx.failure == nil && d.tx.accepted > 0 && d.tx.up.chunking && d.takesAsItIs() {
+	if d.tx.mail != "" && d.tx.refusal == nil && d.tx.failure == nil && d.tx.accepted > 0 && d.offersChunks() {
 		return d.passChunk(c)
 	}
 	s := &chunkStream{client: d.client, left: c.size}
@@ -73,10 +73,13 @@ func (d *dialogue) bdat(argument string) error {
 	case d.tx.accepted == 0:
 		return d.nonsense("554 5.5.1 No valid recipients")
 	}
-	if offers(d.offered, "CHUNKING") && d.takesAsItIs() {
-		return d.failed(proxy.Fail(proxy.UpstreamProtocol, "this connection doesn't offer CHUNKING, another did"), 1)
-	}
 	return d.nonsense("502 5.5.1 CHUNKING is not offered")
+}
+
+// offersChunks tells whether the client has been told that it may send chunks,
+// or may be as far as the connection is concerned.
+func (d *dialogue) offersChunks() bool {
+	return d.takesAsItIs() && (offers(d.offered, "CHUNKING") || d.tx.up != nil && d.tx.up.chunking)
 }
 
 // passChunk passes a chunk that is due.
@@ -86,10 +89,13 @@ func (d *dialogue) passChunk(c chunk) error {
 		if err := d.paceMailbox(); err != nil {
 			return d.refuseChunk(c, err)
 		}
+		if !d.tx.up.chunking {
+			return d.refuseChunk(c, proxy.Fail(proxy.UpstreamProtocol, "this connection doesn't offer CHUNKING, another did"))
+		}
 	}
 	d.tx.chunks++
 	d.tx.size += c.size
-	s := &chunkStream{client: d.client, left: c.size}
+	s := &chunkStream{client: d.client, left: c.size, silence: d.silentInMessage}
 	r, err := s.pass(c, d.tx.up)
 	log := d.messageLog(d.tx.size, d.tx.begun)
 	switch {
@@ -98,7 +104,10 @@ func (d *dialogue) passChunk(c chunk) error {
 		log.Warn("message not sent", "cause", err)
 		return err
 	case err != nil:
-		if s.left == 0 && c.last {
+		switch {
+		case d.tx.seized:
+			err = seized()
+		case s.left == 0 && c.last:
 			d.tx.spend()
 			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
 		}
@@ -147,8 +156,9 @@ func (t *transaction) refuse(r reply) {
 
 // chunkStream is a chunk on its way.
 type chunkStream struct {
-	client *wire.Conn
-	left   int64
+	client  *wire.Conn
+	left    int64
+	silence func() (end func()) // as a stream's
 }
 
 // pass sends the chunk upstream and returns the reply. If the upstream goes
@@ -184,13 +194,10 @@ func (s *chunkStream) pass(c chunk, up *upstream) (reply, error) {
 func (s *chunkStream) run(take func(block []byte)) error {
 	buffer := streamBuffers.Get().(*[streamBuffer]byte)
 	defer streamBuffers.Put(buffer)
-	timeout := s.client.ReadTimeout
-	s.client.ReadTimeout = blockTimeout
-	defer func() { s.client.ReadTimeout = timeout }()
 	for s.left > 0 {
-		n, err := s.client.Read(buffer[:min(s.left, streamBuffer)])
+		n, err := receive(s.client, buffer[:min(s.left, streamBuffer)], s.silence)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errClient, err)
+			return err
 		}
 		s.left -= int64(n)
 		if take != nil {

@@ -19,17 +19,11 @@ var errUnasked = errors.New("the upstream has said something unasked")
 func (d *dialogue) sendCollected(s *stream) (reply, error) {
 	buffer := streamBuffers.Get().(*[streamBuffer]byte)
 	defer streamBuffers.Put(buffer)
-	up := d.tx.up.conn
-	up.Watch()
-	err := s.collect(buffer[:])
-	spoke, upErr := up.Unwatch()
+	died, err := d.collect(s, buffer[:])
 	if err != nil {
 		return reply{}, err
 	}
-	if spoke {
-		upErr = errUnasked
-	}
-	verdict, err := d.deliver(s, upErr)
+	verdict, err := d.deliver(s, died)
 	if errors.Is(err, errClient) || errors.Is(err, errAmbiguous) || errors.Is(err, errTooLarge) {
 		return reply{}, err
 	}
@@ -37,6 +31,20 @@ func (d *dialogue) sendCollected(s *stream) (reply, error) {
 		return reply{}, err
 	}
 	return verdict, err
+}
+
+// collect reads the message until it ends or the buffer is full. Meanwhile the
+// upstream is watched; a client that takes its time lends it to others.
+func (d *dialogue) collect(s *stream, buffer []byte) (died, err error) {
+	s.silence = nil
+	defer func() { s.silence = d.silentInMessage }()
+	d.tx.up.watch()
+	heard := d.silence(d.tx.canRepeat())
+	err = s.collect(buffer)
+	if heard(); d.tx.up != nil {
+		died = d.tx.up.rouse()
+	}
+	return died, err
 }
 
 // collect reads the message until it ends or the buffer is full.
@@ -60,7 +68,10 @@ func (d *dialogue) deliver(s *stream, died error) (reply, error) {
 			return reply{}, err
 		}
 	}
-	if !s.heard || !hasCleanLines(s.held) {
+	if err := d.resume(turnTimeout); err != nil {
+		return reply{}, err
+	}
+	if !s.heard || !hasCleanLines(s.held) || !d.tx.up.chunking {
 		return d.deliverByDATA(s)
 	}
 	text := unstuff(s.held)

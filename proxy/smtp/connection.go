@@ -1,7 +1,6 @@
 package smtp
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"time"
@@ -27,10 +26,11 @@ type upstream struct {
 	// goodUntil is when it is too old for another transaction.
 	goodUntil time.Time
 
-	// While it is kept: since when, and what closes when the upstream says
-	// something or ends.
+	// While it is watched: what closes when the upstream says something or
+	// ends.
+	spoke <-chan struct{}
+	// While it is kept: since when.
 	keptSince time.Time
-	spoke     <-chan struct{}
 	// While it is leased: what unties it from the session's context.
 	untie func() bool
 }
@@ -56,21 +56,6 @@ func newUpstream(conn *wire.Conn, offered []string, expires time.Time) *upstream
 // offered.
 func offers(offered []string, keyword string) bool {
 	return slices.ContainsFunc(offered, func(k string) bool { return strings.EqualFold(strings.TrimSpace(k), keyword) })
-}
-
-// lend makes the upstream part of a session: it doesn't outlive ctx, and the
-// session's log tells what is said on it.
-func (u *upstream) lend(ctx context.Context, s *proxy.Session) {
-	u.untie = context.AfterFunc(ctx, u.conn.Abort)
-	s.TraceUpstream(u.conn)
-}
-
-// unlend is the opposite.
-func (u *upstream) unlend() {
-	if u.untie != nil {
-		u.untie()
-	}
-	u.untie, u.conn.Trace = nil, nil
 }
 
 // beginBy is begin with a time by which all has to be answered.
@@ -152,15 +137,21 @@ func (u *upstream) isAlive() bool {
 	}
 }
 
-// rouse ends the watch over a kept upstream, and tells whether it can serve.
-// What can't stays so.
-func (u *upstream) rouse() bool {
+// watch begins to watch over an upstream that has nothing to say.
+func (u *upstream) watch() { u.spoke = u.conn.Watch() }
+
+// rouse ends that, and returns why the upstream can't serve, if it can't. What
+// can't stays so.
+func (u *upstream) rouse() error {
 	if u.spoke == nil {
-		return false
+		return errUnasked
 	}
 	u.spoke = nil
 	spoke, err := u.conn.Unwatch()
-	return !spoke && err == nil
+	if spoke {
+		return errUnasked
+	}
+	return err
 }
 
 // due is when a kept upstream has to be closed.

@@ -21,8 +21,9 @@ const (
 var streamBuffers = sync.Pool{New: func() any { return new([streamBuffer]byte) }}
 
 var (
-	// errClient means that the client has gone in the middle of a message.
-	errClient = errors.New("the client went away before the end of the message")
+	// errClient means that the client has gone in the middle of a message, or
+	// has fallen silent.
+	errClient = errors.New("the client hasn't sent its message to the end")
 	// errAmbiguous means that two servers may disagree on where the message
 	// ends.
 	errAmbiguous = errors.New("the message holds what some servers take for its end (a line of one dot with a bare LF)")
@@ -40,7 +41,9 @@ type stream struct {
 	heard  bool   // the client has said all of it
 	limit  int64  // bytes; 0: none
 	editor *editor
-	tail   []byte // may belong to the end of the data: not edited yet
+	// silence, if set, is told while the client is waited for.
+	silence func() (end func())
+	tail    []byte // may belong to the end of the data: not edited yet
 
 	size     int64
 	sent     bool // the upstream has heard of it
@@ -122,12 +125,9 @@ func (s *stream) drain() error {
 
 // read reads a block of the message. What stands behind its end is left.
 func (s *stream) read(buffer []byte) (block []byte, err error) {
-	timeout := s.client.ReadTimeout
-	s.client.ReadTimeout = blockTimeout
-	defer func() { s.client.ReadTimeout = timeout }()
-	n, err := s.client.Read(buffer)
+	n, err := receive(s.client, buffer, s.silence)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errClient, err)
+		return nil, err
 	}
 	end, err := s.scan.next(buffer[:n])
 	if err != nil {
@@ -143,6 +143,20 @@ func (s *stream) read(buffer []byte) (block []byte, err error) {
 		return nil, errTooLarge
 	}
 	return s.edited(buffer[:n]), nil
+}
+
+// receive reads once of a client's message. silence may be nil.
+func receive(client *wire.Conn, buffer []byte, silence func() (end func())) (n int, err error) {
+	timeout := client.ReadTimeout
+	client.ReadTimeout = blockTimeout
+	defer func() { client.ReadTimeout = timeout }()
+	if silence != nil {
+		defer silence()()
+	}
+	if n, err = client.Read(buffer); err != nil {
+		return 0, fmt.Errorf("%w: %w", errClient, err)
+	}
+	return n, nil
 }
 
 // edited returns what becomes of a block.

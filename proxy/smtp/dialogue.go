@@ -124,7 +124,11 @@ func (d *dialogue) Relay(ctx context.Context) error {
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			d.client.Farewell(farewell)
-			d.client.Printf("421 4.4.2 No command for %v (session %s)", commandTimeout, d.session.ID)
+			if errors.Is(err, errClient) {
+				d.client.Printf("421 4.4.2 No data for %v (session %s)", blockTimeout, d.session.ID)
+			} else {
+				d.client.Printf("421 4.4.2 No command for %v (session %s)", commandTimeout, d.session.ID)
+			}
 			return err
 		default:
 			return err
@@ -134,7 +138,11 @@ func (d *dialogue) Relay(ctx context.Context) error {
 
 // command reads and answers one command.
 func (d *dialogue) command() error {
+	heard := d.silence(d.tx.canRepeat())
 	line, err := d.client.ReadLine(maxLine)
+	if heard(); d.tx.seized {
+		_ = d.failed(seized(), 0)
+	}
 	if errors.Is(err, wire.ErrTooLong) {
 		return d.nonsense("500 5.5.2 Line too long")
 	}

@@ -18,15 +18,15 @@ const (
 
 // keep takes a connection back that is ready for another transaction.
 func (p *pool) keep(up *upstream) {
-	up.unlend()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.unlend(up)
 	now := time.Now()
 	if p.closed || up.used >= maxMessages || now.After(up.goodUntil) || p.accepted > p.slots {
 		p.part(up)
 	} else {
 		up.keptSince = now
-		up.spoke = up.conn.Watch()
+		up.watch()
 		p.kept = append(p.kept, up)
 	}
 	p.grant()
@@ -50,7 +50,7 @@ func (p *pool) part(up *upstream) {
 
 // remove closes a connection that has been kept: with QUIT if it is alive.
 func (p *pool) remove(up *upstream) {
-	if up.rouse() {
+	if up.rouse() == nil {
 		p.part(up)
 		return
 	}

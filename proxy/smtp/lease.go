@@ -27,9 +27,10 @@ var errClientLeft = errors.New("the client went away while it waited for a conne
 
 // lease gives the transaction a connection of the mailbox's pool, for which it
 // waits for at most patience, and returns by when the client has to be answered.
+// One that has had a connection before has had its turn.
 func (d *dialogue) lease(patience time.Duration) (by time.Time, err error) {
 	asked := time.Now()
-	for again := false; ; again = true {
+	for again := d.tx.opened; ; again = true {
 		up, err := d.waitTurn(asked.Add(patience), again)
 		if err != nil {
 			return by, err
@@ -47,7 +48,7 @@ func (d *dialogue) lease(patience time.Duration) (by time.Time, err error) {
 			return by, err
 		}
 		d.tx.up = up
-		up.lend(d.ctx, d.session)
+		d.pool.lend(up, d.ctx, d.session)
 		return by, nil
 	}
 }
@@ -98,7 +99,7 @@ func (d *dialogue) waitTurn(until time.Time, again bool) (*upstream, error) {
 		case <-ctx.Done():
 			d.pool.leave(t)
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, busy(fmt.Errorf("no connection to this mailbox became free within %v", turnTimeout))
+				return nil, busy(fmt.Errorf("no connection to this mailbox became free within %v; they are with %s", turnTimeout, d.pool.holders()))
 			}
 			return nil, &proxy.Failure{Kind: proxy.ShuttingDown}
 		}
@@ -196,14 +197,15 @@ func (d *dialogue) repeat(by time.Time) error {
 // mailbox's turn: others may have messages to send, and recipients to ask for.
 // What can't be repeated keeps its connection.
 func (d *dialogue) park() {
-	if d.tx.up == nil || d.tx.held > maxHeld {
+	if d.tx.up == nil || !d.tx.canRepeat() {
 		return
 	}
 	d.tx.up.pool.keep(d.tx.up)
 	d.tx.up = nil
 }
 
-// resume goes on with a transaction that has been parked.
+// resume goes on with a transaction that has been parked, or has lent its
+// connection.
 func (d *dialogue) resume(patience time.Duration) error {
 	if d.tx.up != nil {
 		return nil
@@ -233,6 +235,6 @@ func (d *dialogue) freshen(by time.Time) error {
 		return err
 	}
 	d.tx.up = up
-	up.lend(d.ctx, d.session)
+	d.pool.lend(up, d.ctx, d.session)
 	return nil
 }

@@ -90,13 +90,14 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 	defer d.client.Shield(false)
 	s := newStream(d.client)
 	s.limit = d.maxSize()
+	s.silence = d.silentInMessage
 	if e := d.edit(); e.changes() {
 		s.editor = newEditor(e)
 	}
 	verdict, err := send(s)
 	log := d.messageLog(s.size, started)
 	switch {
-	case errors.Is(err, errClient):
+	case errors.Is(err, errClient), errors.Is(err, errClientLeft):
 		d.withdraw(s)
 		log.Warn("message not sent", "cause", err)
 		return err
@@ -115,7 +116,10 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 		d.say(d.tooLarge())
 		return nil
 	case err != nil:
-		if s.complete {
+		switch {
+		case d.tx.seized:
+			err = seized()
+		case s.complete:
 			d.tx.spend()
 			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
 		}

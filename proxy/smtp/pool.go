@@ -47,6 +47,8 @@ type pool struct {
 	accepted int         // slots of those that have
 	leaving  int         // slots of those that say goodbye
 	kept     []*upstream // those of them that nobody uses, the latest last
+	leased   map[*upstream]lease
+	silent   []*loan     // what others may have, silent for longest first
 	waiting  list.List   // of *turn, the first first; empty while anything is free
 	crowded  time.Time   // when there are all slots again; zero: now
 	out      error       // why none is opened, until
@@ -58,7 +60,7 @@ type pool struct {
 	parting  sync.WaitGroup // connections that say goodbye
 }
 
-func newPool() *pool { return &pool{slots: maxConnections} }
+func newPool() *pool { return &pool{slots: maxConnections, leased: make(map[*upstream]lease)} }
 
 // turn is a place in the queue. What is granted is a kept connection or, as
 // nil, a slot: the right and the duty to call open.
@@ -116,21 +118,27 @@ func (p *pool) grant() {
 	p.schedule()
 }
 
-// free returns a kept connection that is alive or, as nil, a free slot.
+// free returns a kept connection that is alive or, as nil, a free slot: at worst
+// those of a client that has been silent for long.
 func (p *pool) free() (up *upstream, ok bool) {
 	for n := len(p.kept); n > 0; n = len(p.kept) {
 		up = p.kept[n-1]
 		p.kept = p.kept[:n-1]
-		if time.Now().Before(up.due()) && up.rouse() {
+		if time.Now().Before(up.due()) && up.rouse() == nil {
 			return up, true
 		}
 		p.remove(up)
 	}
-	if p.inUse() < p.slots {
-		p.dialing++
-		return nil, true
+	for p.inUse() >= p.slots {
+		if len(p.silent) == 0 {
+			return nil, false
+		}
+		if up = p.take(); up != nil {
+			return up, true
+		}
 	}
-	return nil, false
+	p.dialing++
+	return nil, true
 }
 
 // inUse counts the slots that aren't free.
@@ -182,9 +190,9 @@ func (p *pool) crowd() {
 
 // drop closes a connection at once: nothing may be said on it any more.
 func (p *pool) drop(up *upstream) {
-	p.discard(up)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.discard(up)
 	p.accepted--
 	p.grant()
 }
@@ -192,8 +200,8 @@ func (p *pool) drop(up *upstream) {
 // replace closes a connection that has turned out to be dead and opens another
 // in its slot.
 func (p *pool) replace(ctx context.Context, dead *upstream, open opener) (*upstream, error) {
-	p.discard(dead)
 	p.mu.Lock()
+	p.discard(dead)
 	p.accepted--
 	p.dialing++
 	p.mu.Unlock()
@@ -202,15 +210,15 @@ func (p *pool) replace(ctx context.Context, dead *upstream, open opener) (*upstr
 
 func (p *pool) discard(up *upstream) {
 	up.conn.Abort()
-	up.unlend()
+	p.unlend(up)
 }
 
 // overrun makes do with fewer slots, because Exchange has refused a message on
 // up as one connection too many, and closes it.
 func (p *pool) overrun(up *upstream) {
-	p.discard(up)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.discard(up)
 	p.accepted--
 	p.crowd()
 	p.grant()

@@ -13,7 +13,7 @@ import (
 // order: never more connections than Exchange allows, nobody waits while
 // anything is free, and nothing is lost.
 func FuzzPool(f *testing.F) {
-	for _, letters := range []string{"aaaaakkkddd", "aokdaokrtttt", "aaaaaaooollkktctooaa", "aooaaxkoktkcakkk", "aokqaokqt"} {
+	for _, letters := range []string{"aaaaakkkddd", "aokdaokrtttt", "aaaaaaooollkktctooaa", "aooaaxkoktkcakkk", "aokqaokqt", "aaaaaooossttbbkkk", "aosaoaostaabtbkk"} {
 		seed := []byte(letters)
 		for i, letter := range seed {
 			seed[i] = byte(strings.IndexByte(happenings, letter))
@@ -43,12 +43,14 @@ type history struct {
 	waiting []*turn
 	slots   int // granted
 	leased  []*upstream
+	lent    []*loan
 }
 
 // play makes something happen: a arrives, l leaves, o opens a connection, c is
 // refused one because there are too many, x one for another reason, k keeps a
 // connection, d drops it, r replaces it, q dies while it is kept, t lets time
-// pass.
+// pass; the client that has the first connection is silent from s on, and b is
+// back.
 func (h *history) play(event byte) {
 	p := h.p
 	switch what := happenings[int(event)%len(happenings)]; {
@@ -76,6 +78,21 @@ func (h *history) play(event byte) {
 		}
 	case strings.ContainsRune("kdr", rune(what)) && len(h.leased) > 0:
 		h.give(what)
+	case what == 's' && len(h.leased) > 0:
+		h.leased[0].used++
+		h.lent = append(h.lent, p.offer(h.leased[0], event >= 128))
+		h.leased = h.leased[1:]
+	case what == 'b' && len(h.lent) > 0:
+		h.back()
+	}
+}
+
+// back ends the first loan.
+func (h *history) back() {
+	l := h.lent[0]
+	h.lent = h.lent[1:]
+	if h.p.reclaim(l) {
+		h.leased = append(h.leased, l.up)
 	}
 }
 
@@ -117,14 +134,16 @@ func (h *history) check() {
 	p := h.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	taken := func(l *loan) bool { return l.taken }
+	lent := len(slices.DeleteFunc(slices.Clone(h.lent), taken))
 	switch {
 	case p.inUse() > maxConnections:
 		h.t.Fatalf("%d slots in use", p.inUse())
-	case p.accepted != len(h.leased)+len(p.kept) || p.dialing != h.slots:
-		h.t.Fatalf("%d accepted, of which %d leased and %d kept; %d dialing, of which %d known", p.accepted, len(h.leased), len(p.kept), p.dialing, h.slots)
+	case p.accepted != len(h.leased)+len(p.kept)+lent || p.dialing != h.slots:
+		h.t.Fatalf("%d accepted, of which %d leased, %d lent and %d kept; %d dialing, of which %d known", p.accepted, len(h.leased), lent, len(p.kept), p.dialing, h.slots)
 	case p.waiting.Len() != len(h.waiting):
 		h.t.Fatalf("%d wait, %d know it", p.waiting.Len(), len(h.waiting))
-	case p.waiting.Len() > 0 && (len(p.kept) > 0 || p.inUse() < p.slots):
+	case p.waiting.Len() > 0 && (len(p.kept) > 0 || len(p.silent) > 0 || p.inUse() < p.slots):
 		h.t.Fatalf("%d wait for nothing", p.waiting.Len())
 	}
 }
@@ -139,6 +158,8 @@ func (h *history) end() {
 			h.p.settle(nil, nil)
 		case len(h.leased) > 0:
 			h.give('k')
+		case len(h.lent) > 0:
+			h.back()
 		case len(h.waiting) > 0:
 			h.t.Fatalf("%d wait for ever", len(h.waiting))
 		default:

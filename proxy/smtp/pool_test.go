@@ -339,4 +339,4 @@ func TestPoolIntroducePanics(t *testing.T) {
 	})
 }
 
-const happenings = "alocxkdrqt"
+const happenings = "alocxkdrqtsb"

@@ -90,7 +90,7 @@ func (d *dialogue) recipients(batch []recipient) error {
 		next++
 	}
 	if next > 0 {
-		d.dropIfClosing(replies[next-1])
+		d.conclude(replies[next-1])
 	}
 	return nil
 }

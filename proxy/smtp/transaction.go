@@ -29,6 +29,8 @@ type transaction struct {
 	replayed bool           // it has taken the place of one that has died
 	waited   time.Duration  // for the connection
 	accepted int            // recipients
+	opened   bool           // the upstream has accepted MAIL
+	seized   bool           // its connection has been taken in the middle of the message
 
 	recipients []string // the commands of those accepted, for a replay
 	held       int      // bytes of these; beyond maxHeld there is no replay
@@ -92,7 +94,10 @@ func (t *transaction) accept(command string) {
 
 // canReplay tells whether the transaction may be repeated on another
 // connection, which is done once. Chunks that have been passed on aren't held.
-func (t *transaction) canReplay() bool { return !t.replayed && t.held <= maxHeld && t.chunks == 0 }
+func (t *transaction) canReplay() bool { return !t.replayed && t.canRepeat() }
+
+// canRepeat tells whether all that the transaction has said is held.
+func (t *transaction) canRepeat() bool { return t.held <= maxHeld && t.chunks == 0 }
 
 // mail begins a transaction. 250 is given on credit (RFC 5321 section 3.3
 // allows it): the upstream hears of it with the first recipient, whose answer
@@ -150,7 +155,10 @@ func (d *dialogue) answered(n int) bool {
 // askRecipients returns the upstream's replies to the batch. The first batch
 // of a transaction leases a connection and brings MAIL with it.
 func (d *dialogue) askRecipients(batch []string) (replies []reply, err error) {
-	if d.tx.up != nil {
+	if d.tx.opened {
+		if err = d.resume(turnTimeout); err != nil {
+			return nil, err
+		}
 		err = d.insist(func(up *upstream) error {
 			replies, err = up.ask(batch...)
 			return err
@@ -164,6 +172,7 @@ func (d *dialogue) askRecipients(batch []string) (replies []reply, err error) {
 		d.tx.refusal = &mail
 		return repeat(mail, len(batch)), nil
 	}
+	d.tx.opened = true
 	return replies[1:], nil
 }
 
@@ -220,10 +229,14 @@ func repeat(r reply, n int) []reply {
 	return replies
 }
 
-// dropIfClosing ends a transaction whose upstream has said that it closes.
-func (d *dialogue) dropIfClosing(r reply) {
-	if r.code == 421 && d.tx.up != nil {
-		d.tx.refuse(r)
+// conclude ends a transaction whose upstream has refused MAIL, or has said with
+// its last reply that it closes.
+func (d *dialogue) conclude(last reply) {
+	switch {
+	case d.tx.refusal != nil:
+		d.tx.refuse(*d.tx.refusal)
+	case last.code == 421:
+		d.tx.refuse(last)
 	}
 }
 
