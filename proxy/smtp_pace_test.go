@@ -246,3 +246,78 @@ func TestSMTPSlowsDownBeforeTheMessage(t *testing.T) {
 		}
 	})
 }
+
+// A client that hangs up takes no turn, though it has said more than DATA in
+// advance.
+func TestSMTPHangsUpAfterMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := paced(t, smtp.Pace{MessagesPerMinute: 1}, allRight)
+		first, gone, patient := b.logInSMTP(t), b.logInSMTP(t), b.logInSMTP(t)
+		first.message(t, "354 ")
+		gone.lease(t, "250 ok")
+		gone.say(t, "DATA\r\nNOOP\r\n")
+		synctest.Wait()
+		gone.say(t, "NOOP\r\n")
+		synctest.Wait()
+		_ = gone.Close()
+		synctest.Wait()
+		if waited := patient.message(t, "354 "); waited != time.Minute {
+			t.Errorf("the next one waited for %v", waited)
+		}
+	})
+}
+
+// One that has said all of its message in advance may have closed its half of
+// the connection alone: its message goes.
+func TestSMTPSaysAllInAdvance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		b := paced(t, smtp.Pace{MessagesPerMinute: 1}, func(line string) string {
+			if line == "." {
+				sent++
+			}
+			return allRight(line)
+		})
+		first, c := b.logInSMTP(t), b.logInSMTP(t)
+		first.message(t, "354 ")
+		c.lease(t, "250 ok")
+		c.say(t, "DATA\r\n.\r\nQUIT\r\n")
+		synctest.Wait()
+		_ = c.Close()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if sent != 2 {
+			t.Errorf("%d messages have arrived", sent)
+		}
+	})
+}
+
+// A message that isn't sent to its end has had no turn.
+func TestSMTPGivesItsTurnBack(t *testing.T) {
+	ends := map[string]func(t *testing.T, c *client){
+		"client dies":       func(t *testing.T, c *client) { _ = c.Close() },
+		"ambiguous message": func(t *testing.T, c *client) { c.say(t, "\n.\n"); c.hear(t, "550 5.6.0 ") },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := paced(t, smtp.Pace{MessagesPerMinute: 1}, func(line string) string {
+					if line == "hello" {
+						return ""
+					}
+					return allRight(line)
+				})
+				c := b.logInSMTP(t)
+				c.lease(t, "250 ok")
+				c.say(t, "DATA\r\n")
+				c.hear(t, "354 ")
+				c.say(t, "hello\r\n")
+				end(t, c)
+				synctest.Wait()
+				if waited := b.logInSMTP(t).message(t, "354 "); waited != 0 {
+					t.Errorf("the next message waited for %v", waited)
+				}
+			})
+		})
+	}
+}

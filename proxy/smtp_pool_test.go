@@ -81,7 +81,7 @@ func TestSMTPLeavesTheQueue(t *testing.T) {
 		busy := takeAll(t, b)
 		start := time.Now()
 		gone, patient := b.logInSMTP(t), b.logInSMTP(t)
-		gone.say(t, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n")
+		gone.say(t, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n") // more than it hears the answer to
 		gone.hear(t, "250 ")
 		synctest.Wait()
 		patient.say(t, "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n")

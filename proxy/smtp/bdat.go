@@ -108,7 +108,7 @@ func (d *dialogue) passChunk(c chunk) error {
 		case d.tx.seized:
 			err = seized()
 		case s.left == 0 && c.last:
-			d.tx.spend()
+			d.tx.judged(true)
 			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
 		}
 		log.Warn("upstream lost", "cause", err)

@@ -68,6 +68,7 @@ func (d *dialogue) deliver(s *stream, died error) (reply, error) {
 			return reply{}, err
 		}
 	}
+	d.tx.heard = s.heard
 	if err := d.resume(turnTimeout); err != nil {
 		return reply{}, err
 	}

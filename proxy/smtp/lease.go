@@ -85,14 +85,14 @@ func (d *dialogue) waitTurn(until time.Time, again bool) (*upstream, error) {
 	defer cancel()
 	ctx, release := d.session.UntilStop(ctx)
 	defer release()
-	presence := attend(d.client)
+	presence := d.attend()
 	defer presence.end()
 	for {
 		select {
 		case up := <-t.granted:
 			return up, nil
 		case <-presence.ended:
-			if presence.end(); presence.left() {
+			if presence.left() {
 				d.pool.leave(t)
 				return nil, errClientLeft
 			}
@@ -109,30 +109,6 @@ func (d *dialogue) waitTurn(until time.Time, again bool) (*upstream, error) {
 // busy is what a client hears that has waited in vain.
 func busy(cause error) error {
 	return &proxy.Failure{Kind: proxy.Busy, Text: "too many messages at once for this mailbox, try again later", Cause: cause}
-}
-
-// presence tells whether a client that waits is still there.
-type presence struct {
-	client *wire.Conn
-	ended  <-chan struct{} // nil once it isn't attended to
-	err    error
-}
-
-func attend(client *wire.Conn) *presence {
-	return &presence{client: client, ended: client.Watch()}
-}
-
-func (p *presence) end() {
-	if p.ended != nil {
-		_, p.err = p.client.Unwatch()
-		p.ended = nil
-	}
-}
-
-// left tells, after the end, whether the client has gone. One that has sent all
-// it has to say, and then no more, may still listen.
-func (p *presence) left() bool {
-	return p.err != nil && !errors.Is(p.err, wire.ErrInterrupted) && !p.client.HasLine()
 }
 
 // insist does a step of the transaction, and once more on a fresh connection if

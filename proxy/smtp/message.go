@@ -75,9 +75,9 @@ func (d *dialogue) held(err error) error {
 // ones of the mailbox.
 func (d *dialogue) note(verdict reply) {
 	d.mailbox().denials.note(d.tx.sender, verdict)
+	d.tx.judged(verdict.positive())
 	switch {
 	case verdict.positive():
-		d.tx.spend()
 		d.mailbox().delivered()
 	case verdict.asksForPause():
 		d.mailbox().slowDown()
@@ -120,7 +120,7 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 		case d.tx.seized:
 			err = seized()
 		case s.complete:
-			d.tx.spend()
+			d.tx.judged(true)
 			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
 		}
 		log.Warn("upstream lost", "cause", err)

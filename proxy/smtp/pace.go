@@ -6,8 +6,6 @@ import (
 	"maps"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -30,7 +28,7 @@ type Pace struct {
 // mailbox.
 type pacer struct {
 	pace     Pace
-	messages *rate.Limiter // nil: no limit
+	messages *bucket // nil: no limit
 
 	denials denials
 
@@ -49,8 +47,7 @@ var errTooFast = errors.New("the mailbox has sent as many messages as Exchange a
 func newPacer(p Pace) *pacer {
 	paced := &pacer{pace: p, hours: make(map[int64]int)}
 	if p.MessagesPerMinute > 0 {
-		perMessage := time.Minute / time.Duration(p.MessagesPerMinute)
-		paced.messages = rate.NewLimiter(rate.Every(perMessage), p.MessagesPerMinute)
+		paced.messages = newBucket(p.MessagesPerMinute)
 	}
 	return paced
 }
@@ -58,7 +55,8 @@ func newPacer(p Pace) *pacer {
 // message waits until one more message may be sent, for at most patience: what
 // would take longer gives errTooFast at once. Messages go in the order in which
 // they came; one whose client leaves takes nothing from the others. sleep waits
-// for a time or until the channel is closed, and its error ends the wait.
+// for a time or until something comes by the channel, and its error ends the
+// wait.
 func (p *pacer) message(patience time.Duration, sleep func(time.Duration, <-chan struct{}) error) error {
 	deadline := time.Now().Add(patience)
 	place, err := p.arrive(patience)
@@ -68,46 +66,63 @@ func (p *pacer) message(patience time.Duration, sleep func(time.Duration, <-chan
 	defer p.leave(place)
 	for {
 		wait, first := p.wait(place)
-		var sooner chan struct{} // never, for the first
 		switch left := time.Until(deadline); {
 		case first && wait <= 0:
 			return nil
 		case left <= 0 || first && wait > left:
 			return errTooFast
 		case !first:
-			wait, sooner = left, place.Value.(chan struct{})
+			wait = left
 		}
-		if err := sleep(wait, sooner); err != nil {
+		if err := sleep(wait, place.Value.(chan struct{})); err != nil {
 			return err
 		}
 	}
 }
 
-// arrive takes a place in the queue, which is a channel that is closed when it
-// has become the first.
+// arrive takes a place in the queue, which is a channel by which it hears that
+// it has become the first, or may go sooner.
 func (p *pacer) arrive(patience time.Duration) (*list.Element, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	wait := p.until.Sub(now)
+	wait := time.Until(p.until)
 	if p.messages != nil {
-		missing := float64(p.waiting.Len()+1) - p.messages.TokensAt(now)
-		wait = max(wait, time.Duration(missing*float64(time.Minute)/float64(p.pace.MessagesPerMinute)))
+		wait = max(wait, p.messages.wait(p.waiting.Len()+1))
 	}
 	if wait.Truncate(time.Millisecond) > patience {
 		return nil, errTooFast
 	}
-	return p.waiting.PushBack(make(chan struct{})), nil
+	return p.waiting.PushBack(make(chan struct{}, 1)), nil
 }
 
 // leave makes way for the next in the queue.
 func (p *pacer) leave(place *list.Element) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if next := place.Next(); next != nil && place.Prev() == nil {
-		close(next.Value.(chan struct{}))
+	first := place.Prev() == nil
+	if p.waiting.Remove(place); first {
+		p.rouse()
 	}
-	p.waiting.Remove(place)
+}
+
+// rouse has the first in the queue look again. p is locked.
+func (p *pacer) rouse() {
+	if first := p.waiting.Front(); first != nil {
+		select {
+		case first.Value.(chan struct{}) <- struct{}{}:
+		default: // it will
+		}
+	}
+}
+
+// giveBack takes back the turn of a message that wasn't sent after all.
+func (p *pacer) giveBack() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.messages != nil {
+		p.messages.put()
+		p.rouse()
+	}
 }
 
 // wait tells whether a place is the first, and then how long its message has
@@ -118,13 +133,11 @@ func (p *pacer) wait(place *list.Element) (wait time.Duration, first bool) {
 	if place.Prev() != nil {
 		return 0, false
 	}
-	now := time.Now()
-	if wait = p.until.Sub(now); p.messages == nil {
+	if wait = time.Until(p.until); p.messages == nil {
 		return wait, true
 	}
-	turn := p.messages.ReserveN(now, 1)
-	if wait = max(wait, turn.DelayFrom(now)); wait > 0 {
-		turn.CancelAt(now) // nobody has reserved behind it
+	if wait = max(wait, p.messages.wait(1)); wait <= 0 {
+		p.messages.take()
 	}
 	return wait, true
 }
@@ -203,7 +216,7 @@ func (p *pacer) warnings() (all []string) {
 	}
 	crossed(&p.warned.day, p.pace.RecipientsPerDay > 0 && float64(p.today()) >= most*float64(p.pace.RecipientsPerDay),
 		"80 % of the recipients of a day are used up")
-	crossed(&p.warned.minute, p.messages != nil && p.messages.Tokens() <= (1-most)*float64(p.messages.Burst()),
+	crossed(&p.warned.minute, p.messages != nil && p.messages.left() <= (1-most)*p.messages.size,
 		"80 % of the messages of a minute are used up, further ones will have to wait")
 	return all
 }

@@ -240,3 +240,33 @@ func TestWarnsOnceAt80Percent(t *testing.T) {
 		}
 	})
 }
+
+// The turn of a message that isn't sent after all is that of the next, which
+// may wait for it already; a bucket doesn't overflow by that.
+func TestTurnsThatAreGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{MessagesPerMinute: 2})
+		started := time.Now()
+		_, _ = p.message(0, sleep), p.message(0, sleep)
+		var waited time.Duration
+		var waiting sync.WaitGroup
+		waiting.Go(func() {
+			if err := p.message(time.Minute, sleep); err != nil {
+				t.Error(err)
+			}
+			waited = time.Since(started)
+		})
+		time.Sleep(10 * time.Second)
+		p.giveBack()
+		if waiting.Wait(); waited != 10*time.Second {
+			t.Errorf("one that waited went after %v", waited)
+		}
+		time.Sleep(time.Hour)
+		p.giveBack()
+		for i, want := range []error{nil, nil, errTooFast} {
+			if err := p.message(0, sleep); err != want {
+				t.Errorf("message %d: %v, want %v", i, err, want)
+			}
+		}
+	})
+}

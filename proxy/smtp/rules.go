@@ -106,8 +106,12 @@ func (d *dialogue) paceLogin() error {
 	if d.rules() == nil || d.rules().MessagesPerMinute == 0 {
 		return nil
 	}
-	err := d.ledger.login(d.session.Login(), d.rules().MessagesPerMinute).message(loginPatience, d.rest)
-	return tooFast(err, "this login sends too many messages, try again in a minute")
+	login := d.ledger.login(d.session.Login(), d.rules().MessagesPerMinute)
+	if err := login.message(loginPatience, d.rest); err != nil {
+		return tooFast(err, "this login sends too many messages, try again in a minute")
+	}
+	d.tx.turns = append(d.tx.turns, login)
+	return nil
 }
 
 // paceMailbox holds a message to the pace of its mailbox.
@@ -124,6 +128,7 @@ func (d *dialogue) paceMailbox() error {
 	if err != nil {
 		return tooFast(err, "this mailbox sends too many messages, try again in a minute")
 	}
+	d.tx.turns = append(d.tx.turns, d.mailbox())
 	return d.resume(min(turnTimeout, dataLimit-time.Since(asked)))
 }
 
@@ -134,8 +139,8 @@ func tooFast(err error, text string) error {
 	return err
 }
 
-// rest waits for a time, or until the channel is closed, as long as the client
-// does too and the proxy isn't to stop.
+// rest waits for a time, or until something comes by the channel, as long as
+// the client does too and the proxy isn't to stop.
 func (d *dialogue) rest(wait time.Duration, sooner <-chan struct{}) error {
 	if err := d.client.Flush(); err != nil {
 		return err
@@ -144,7 +149,7 @@ func (d *dialogue) rest(wait time.Duration, sooner <-chan struct{}) error {
 	defer timer.Stop()
 	ctx, release := d.session.UntilStop(d.ctx)
 	defer release()
-	presence := attend(d.client)
+	presence := d.attend()
 	defer presence.end()
 	for {
 		select {
@@ -153,7 +158,7 @@ func (d *dialogue) rest(wait time.Duration, sooner <-chan struct{}) error {
 		case <-sooner:
 			return nil
 		case <-presence.ended:
-			if presence.end(); presence.left() {
+			if presence.left() {
 				return errClientLeft
 			}
 		case <-ctx.Done():

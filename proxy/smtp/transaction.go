@@ -30,13 +30,15 @@ type transaction struct {
 	waited   time.Duration  // for the connection
 	accepted int            // recipients
 	opened   bool           // the upstream has accepted MAIL
+	heard    bool           // the client has sent the message to its end
 	seized   bool           // its connection has been taken in the middle of the message
 
 	recipients []string // the commands of those accepted, for a replay
 	held       int      // bytes of these; beyond maxHeld there is no replay
 
-	pacer    *pacer // of the mailbox
-	reserved int    // recipients, of a day's
+	pacer    *pacer   // of the mailbox
+	reserved int      // recipients, of a day's
+	turns    []*pacer // that the message has had a turn of
 
 	chunks int       // of the message, by BDAT
 	size   int64     // of these
@@ -45,7 +47,7 @@ type transaction struct {
 
 // reset ends the transaction and gives its connection back.
 func (t *transaction) reset() {
-	t.unreserve(t.reserved)
+	t.giveBack()
 	if t.up != nil {
 		t.up.pool.keep(t.up)
 	}
@@ -55,7 +57,7 @@ func (t *transaction) reset() {
 // abort ends the transaction and closes its connection: nothing may be said
 // on it any more.
 func (t *transaction) abort() {
-	t.unreserve(t.reserved)
+	t.giveBack()
 	if t.up != nil {
 		t.up.pool.drop(t.up)
 	}
@@ -79,8 +81,23 @@ func (t *transaction) unreserve(n int) {
 	}
 }
 
-// spend makes it final: the message has gone, or may have.
-func (t *transaction) spend() { t.reserved = 0 }
+// giveBack takes back all that the message has been counted for.
+func (t *transaction) giveBack() {
+	t.unreserve(t.reserved)
+	for _, p := range t.turns {
+		p.giveBack()
+	}
+	t.turns = nil
+}
+
+// judged makes final what was counted for the message: the upstream has said
+// what it makes of it, or may have taken it.
+func (t *transaction) judged(taken bool) {
+	t.turns = nil
+	if taken {
+		t.reserved = 0
+	}
+}
 
 // accept notes a recipient that the upstream has accepted.
 func (t *transaction) accept(command string) {
