@@ -25,26 +25,42 @@ func (d *dialogue) rcpt(argument string) error {
 		d.client.TraceHeard(string(line))
 		batch = append(batch, strings.TrimRight(string(line[min(len(line), len("RCPT ")):]), " \t\r"))
 	}
-	if d.answered(len(batch)) {
-		return nil
-	}
-	var recipients []recipient
-	others := d.tx.accepted
-	for _, argument := range batch {
-		r := d.recipient(argument, others)
-		if r.refusal == "" {
-			others++
+	for len(batch) > 0 && !d.answered(len(batch)) {
+		var group []recipient
+		group, batch = d.group(batch)
+		if err := d.recipients(group); err != nil {
+			return err
 		}
-		recipients = append(recipients, r)
 	}
-	return d.recipients(recipients)
+	return nil
 }
 
 // recipient is a RCPT: the command as it goes upstream, or why it doesn't.
 type recipient struct{ command, refusal string }
 
-// recipient looks at the argument of a RCPT that comes after so many others.
-func (d *dialogue) recipient(argument string, others int) recipient {
+// group looks at the arguments of RCPTs. It cuts off those that fit within the
+// limits should all of them be accepted: if the upstream refuses one, there is
+// room for another behind them.
+func (d *dialogue) group(arguments []string) (group []recipient, rest []string) {
+	open := 0
+	for i, argument := range arguments {
+		r := d.recipient(argument)
+		if r.refusal == "" {
+			r.refusal = d.reserve(open)
+			if r.refusal != "" && open > 0 {
+				return group, arguments[i:]
+			}
+		}
+		if r.refusal == "" {
+			open++
+		}
+		group = append(group, r)
+	}
+	return group, nil
+}
+
+// recipient looks at the argument of a RCPT.
+func (d *dialogue) recipient(argument string) recipient {
 	p, ok := parsePath(argument, "TO")
 	if !ok || p.address == "" {
 		return recipient{refusal: noRecipient}
@@ -52,7 +68,7 @@ func (d *dialogue) recipient(argument string, others int) recipient {
 	if d.session.Device && !strings.EqualFold(p.address, "postmaster") { // RFC 5321 section 4.1.1.3
 		p = p.withDomain(d.domain())
 	}
-	return recipient{command: "RCPT TO:" + p.String(), refusal: d.refuseRecipient(p, others)}
+	return recipient{command: "RCPT TO:" + p.String(), refusal: d.forbids(p)}
 }
 
 // recipients sends a batch upstream and relays the replies, with our own

@@ -82,14 +82,21 @@ func (d *dialogue) refuseByRule(refusal string) {
 	d.say(refusal)
 }
 
-// refuseRecipient says why a recipient isn't taken, given how many others the
-// transaction has; empty: the upstream is asked.
-func (d *dialogue) refuseRecipient(p path, others int) string {
+// forbids says why a recipient isn't taken, if it isn't.
+func (d *dialogue) forbids(p path) string {
+	if !d.rules().AllowsRecipient(p.address) {
+		return fmt.Sprintf("550 5.7.1 This login may not send to %s", shown(p.address))
+	}
+	return ""
+}
+
+// reserve makes room for one more recipient, beside those that have been
+// accepted and those that the upstream is still to be asked about, or says why
+// there is none.
+func (d *dialogue) reserve(open int) (refusal string) {
 	rules := d.rules()
 	switch {
-	case !rules.AllowsRecipient(p.address):
-		return fmt.Sprintf("550 5.7.1 This login may not send to %s", shown(p.address))
-	case rules != nil && rules.RecipientsPerMessage > 0 && others >= rules.RecipientsPerMessage:
+	case rules != nil && rules.RecipientsPerMessage > 0 && d.tx.accepted+open >= rules.RecipientsPerMessage:
 		return fmt.Sprintf("452 4.5.3 This login may give a message no more than %d recipients", rules.RecipientsPerMessage)
 	case !d.tx.reserve(d.mailbox()):
 		return fmt.Sprintf("452 4.5.3 The %d recipients of a day are used up for this mailbox", d.mailbox().pace.RecipientsPerDay)
