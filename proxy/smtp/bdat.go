@@ -101,18 +101,10 @@ func (d *dialogue) passChunk(c chunk) error {
 	switch {
 	case errors.Is(err, errClient):
 		d.tx.abort() // in the middle of a chunk: nothing is delivered
-		log.Warn("message not sent", "cause", err)
+		log.Warn("message not sent", "verdict", "none", "cause", err)
 		return err
 	case err != nil:
-		switch {
-		case d.tx.seized:
-			err = seized()
-		case s.left == 0 && c.last:
-			d.tx.judged(true)
-			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
-		}
-		log.Warn("upstream lost", "cause", err)
-		if err = d.failed(err, 1); c.last {
+		if err = d.messageFailed(log, err, s.left == 0 && c.last); c.last {
 			d.tx = transaction{} // the message has had its answer
 		}
 		return err
@@ -125,7 +117,7 @@ func (d *dialogue) passChunk(c chunk) error {
 	case !r.positive():
 		// Whatever the upstream makes of the chunks that follow, without
 		// this one they aren't the message (RFC 3030 section 2).
-		log.Info("message refused", "verdict", proxy.Sanitize([]byte(r.lines[0])))
+		log.Info("message refused", verdictOf(r)...)
 		d.tx.refuse(r)
 	}
 	return nil

@@ -40,6 +40,7 @@ func (d *dialogue) data(argument string) error {
 	}
 	d.relayReply(r)
 	if r.code != 354 {
+		d.messageLog(0, started).Info("message refused", verdictOf(r)...)
 		d.end(r)
 		return nil
 	}
@@ -84,6 +85,8 @@ func (d *dialogue) note(verdict reply) {
 	}
 }
 
+const ambiguous = "550 5.6.0 A bare CR or LF makes the end of the message ambiguous"
+
 // message sends the message and tells the client the verdict on it.
 func (d *dialogue) message(started time.Time, send func(*stream) (reply, error)) error {
 	d.client.Shield(true)
@@ -99,32 +102,24 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 	switch {
 	case errors.Is(err, errClient), errors.Is(err, errClientLeft):
 		d.withdraw(s)
-		log.Warn("message not sent", "cause", err)
+		log.Warn("message not sent", "verdict", "none", "cause", err)
 		return err
 	case errors.Is(err, errAmbiguous):
 		d.withdraw(s)
-		log.Warn("message refused", "cause", err)
-		d.client.Printf("550 5.6.0 A bare CR or LF makes the end of the message ambiguous (session %s)", d.session.ID)
+		log.Warn("message refused", "verdict", ambiguous, "cause", err)
+		d.say(ambiguous)
 		return fmt.Errorf("message: %w", err)
 	case errors.Is(err, errTooLarge):
 		d.withdraw(s)
+		log.Warn("message refused", "verdict", d.tooLarge(), "cause", err)
 		s.limit = 0
 		if err := s.drain(); err != nil {
 			return err
 		}
-		log.Warn("message refused", "cause", err)
 		d.say(d.tooLarge())
 		return nil
 	case err != nil:
-		switch {
-		case d.tx.seized:
-			err = seized()
-		case s.complete:
-			d.tx.judged(true)
-			err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
-		}
-		log.Warn("upstream lost", "cause", err)
-		err = d.failed(err, 1)
+		err = d.messageFailed(log, err, s.complete)
 		d.tx = transaction{} // the message has had its answer
 		return err
 	}
@@ -135,6 +130,21 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 	}
 	d.end(verdict)
 	return nil
+}
+
+// messageFailed answers a message, or a chunk of one, on which the upstream has
+// given no verdict.
+func (d *dialogue) messageFailed(log *slog.Logger, err error, complete bool) error {
+	switch {
+	case d.tx.seized:
+		err = seized()
+	case complete:
+		d.tx.judged(true)
+		err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
+	}
+	f := d.lost(err)
+	log.Warn("message failed", "verdict", d.answer(f), "cause", f.Cause)
+	return d.fail(f, 1)
 }
 
 // withdraw ends the transaction of a message that isn't whole. An upstream that
@@ -154,13 +164,20 @@ func (d *dialogue) messageLog(size int64, started time.Time) *slog.Logger {
 		"waited", milliseconds(d.tx.waited), "duration", milliseconds(time.Since(started)))
 }
 
+// noteRefusal tells the log what Exchange has refused before the message: the
+// sender, or a recipient.
+func (d *dialogue) noteRefusal(what string, verdict reply, more ...any) {
+	d.session.Log.With("login", d.session.Login(), "account", d.session.Account, "sender", proxy.Sanitize([]byte(d.tx.sender))).
+		Info(what, append(more, verdictOf(verdict)...)...)
+}
+
 // upstreamID is the name that Exchange gives a message that it has taken: "250
 // 2.0.0 OK <id> [Hostname=...]".
 var upstreamID = regexp.MustCompile(`<([^<>\s]+)>`)
 
 // verdictOf are the attributes of a log line that tell the verdict.
 func verdictOf(r reply) []any {
-	text := proxy.Sanitize([]byte(r.lines[0]))
+	text := proxy.Sanitize([]byte(strings.Join(r.lines, " / ")))
 	attributes := []any{"verdict", text}
 	if id := upstreamID.FindStringSubmatch(text); r.positive() && id != nil {
 		attributes = append(attributes, "upstream_id", id[1])

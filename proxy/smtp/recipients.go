@@ -3,6 +3,8 @@ package smtp
 import (
 	"errors"
 	"strings"
+
+	"oauthproxy/proxy"
 )
 
 // maxBatch bounds how many pipelined recipients go upstream in one write.
@@ -101,6 +103,7 @@ func (d *dialogue) recipients(batch []recipient) error {
 			d.tx.accept(r.command)
 		} else {
 			d.tx.unreserve(1)
+			d.noteRefused(r, replies[next])
 		}
 		d.relayReply(replies[next])
 		next++
@@ -109,6 +112,13 @@ func (d *dialogue) recipients(batch []recipient) error {
 		d.conclude(replies[next-1])
 	}
 	return nil
+}
+
+// noteRefused tells the log which recipient Exchange has refused.
+func (d *dialogue) noteRefused(r recipient, verdict reply) {
+	if d.tx.refusal == nil { // that of MAIL, which has its line
+		d.noteRefusal("recipient refused", verdict, "recipient", proxy.Sanitize([]byte(strings.TrimPrefix(r.command, "RCPT TO:"))))
+	}
 }
 
 // refuseRecipientBy gives a refusal of our own; what is no recipient at all

@@ -39,6 +39,12 @@ var authStatuses = map[sasl.Refusal]string{
 
 // Refuse tells why the login is refused, or why the connection ends.
 func (d *dialogue) Refuse(f *proxy.Failure) {
+	d.client.Printf("%s", d.answer(f))
+	d.authenticating = false
+}
+
+// answer returns the reply that tells of a failure.
+func (d *dialogue) answer(f *proxy.Failure) string {
 	codes := statuses[f.Kind]
 	code := codes.elsewhere
 	if d.authenticating {
@@ -48,8 +54,7 @@ func (d *dialogue) Refuse(f *proxy.Failure) {
 	} else if f.Kind == proxy.Busy && d.tx.mail != "" {
 		code = "451 4.3.2" // it is this message that has to wait: the session goes on
 	}
-	d.authenticating = false
-	d.client.Printf("%s %s", code, f.Sentence(d.session.ID))
+	return code + " " + f.Sentence(d.session.ID)
 }
 
 // Greet sends the greeting, on one line: old programs read no more.

@@ -78,7 +78,7 @@ func (d *dialogue) sizeOffer(upstream string) string {
 // refuseByRule gives a refusal that follows from the login's rules or the
 // mailbox's limits. The administrator who has set them finds it in the log.
 func (d *dialogue) refuseByRule(refusal string) {
-	d.session.Log.Warn("refused by rule", "login", d.session.Login(), "account", d.session.Account, "reply", refusal)
+	d.session.Log.Warn("refused by rule", "login", d.session.Login(), "account", d.session.Account, "verdict", refusal)
 	d.say(refusal)
 }
 

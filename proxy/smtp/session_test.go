@@ -26,6 +26,7 @@ type exchange struct {
 	chunking bool   // it offers CHUNKING
 	verdict  func() // happens before its verdict, if set
 	words    string // of the verdict, if not the usual
+	refuses  string // what the reply "550 no" is given to
 
 	mu                            sync.Mutex
 	commands, messages, delivered []string
@@ -85,6 +86,9 @@ func (e *exchange) serve(conn *tls.Conn) {
 		e.note(&e.commands, line)
 		if reply, known = replies[verb]; !known {
 			reply = "250 ok"
+		}
+		if e.refuses != "" && strings.HasPrefix(line, e.refuses) {
+			reply = "550-5.7.1 no\r\n550 5.7.1 not here"
 		}
 		switch verb {
 		case "MAIL", "RSET":

@@ -136,8 +136,8 @@ func (d *dialogue) mail(argument string) error {
 		return nil
 	}
 	if verdict, denied := d.mailbox().denials.of(p.address); denied {
-		d.session.Log.Warn("refused as Exchange has refused this sender a moment ago", "login", d.session.Login(),
-			"account", d.session.Account, "sender", shown(p.address))
+		log := d.session.Log.With("login", d.session.Login(), "account", d.session.Account, "sender", shown(p.address))
+		log.Warn("refused as Exchange has refused this sender a moment ago", verdictOf(verdict)...)
 		d.relayReply(verdict)
 		return nil
 	}
@@ -187,6 +187,7 @@ func (d *dialogue) askRecipients(batch []string) (replies []reply, err error) {
 	}
 	if mail := replies[0]; !mail.positive() {
 		d.tx.refusal = &mail
+		d.noteRefusal("sender refused", mail)
 		return repeat(mail, len(batch)), nil
 	}
 	d.tx.opened = true
@@ -263,11 +264,17 @@ func (d *dialogue) conclude(last reply) {
 // permanent no to recipients that Exchange was never asked about.
 func (d *dialogue) failed(err error, n int) error {
 	f := d.lost(err)
+	attributes := []any{"login", d.session.Login(), "account", d.session.Account,
+		"sender", proxy.Sanitize([]byte(d.tx.sender)), "verdict", d.answer(f), "reason", f.Kind.String(), "cause", f.Cause}
+	d.session.Log.Warn("transaction refused", append(attributes, f.Attributes(d.session.Account)...)...)
+	return d.fail(f, n)
+}
+
+// fail is failed without a line in the log.
+func (d *dialogue) fail(f *proxy.Failure, n int) error {
 	mail := d.tx.mail
 	d.tx.abort()
 	d.tx.mail, d.tx.failure = mail, f
-	attributes := []any{"account", d.session.Account, "reason", f.Kind.String(), "cause", f.Cause}
-	d.session.Log.Warn("transaction refused", append(attributes, f.Attributes(d.session.Account)...)...)
 	for range n {
 		d.Refuse(f)
 	}

@@ -140,3 +140,44 @@ func TestRefusedMessageInTheLog(t *testing.T) {
 		}
 	}
 }
+
+// Whatever becomes of a message, its lines in the log tell what its client has
+// been told.
+func TestVerdictsInTheLog(t *testing.T) {
+	login := "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+stage.RuledDevice+"\x00"+stage.DevicePassword)) + "\r\n"
+	two := strings.Replace(wholeMessage, "DATA", "RCPT TO:<dave@contoso.example>\r\nDATA", 1)
+	no := ` verdict="550-5.7.1 no / 550 5.7.1 not here"`
+	tests := []struct {
+		name, refuses, said string
+		want                []string // each in one line
+	}{
+		{"sender", "MAIL", two, []string{` msg="sender refused" .* login=kiosk .* sender=scanner@contoso.example` + no}},
+		{"recipient", "RCPT TO:<bob", two, []string{
+			` msg="recipient refused" .* login=kiosk .* sender=scanner@contoso.example recipient=<bob@contoso.example>` + no,
+			` msg="message relayed" .* recipients=1 .* verdict="250 accepted"`,
+		}},
+		{"DATA", "DATA", wholeMessage, []string{` msg="message refused" .* login=kiosk .*` + no}},
+		{"rule", "", strings.ReplaceAll(wholeMessage, "contoso", "elsewhere"), []string{` msg="refused by rule" .* verdict="550 5.7.1 This login may not`}},
+		{"size", "", strings.Replace(wholeMessage, "nobody", strings.Repeat("x", 2000), 1), []string{` msg="message refused" .* verdict="552 5.3.4 `}},
+		{"ambiguous", "", strings.Replace(wholeMessage, "nobody", "\n.\n", 1), []string{` msg="message refused" .* verdict="550 5.6.0 `}},
+		{"cut off", "", strings.TrimSuffix(wholeMessage, ".\r\n"), []string{` msg="message not sent" .* verdict=none cause=`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := stage.New(t, Protocol{}, nil) // its end looks for secrets
+			upstream := exchange{refuses: test.refuses}
+			s.PlayUpstream(upstream.serve)
+			said := login + test.said
+			if test.name != "cut off" {
+				said += "QUIT\r\n"
+			}
+			s.Converse(t, []byte(said))
+			s.Shutdown(false)
+			for _, want := range test.want {
+				if got := regexp.MustCompile(`(?m)^.*`+want+`.*$`).FindAllString(s.Log.String(), -1); len(got) != 1 {
+					t.Errorf("%d lines like %s", len(got), want)
+				}
+			}
+		})
+	}
+}
