@@ -113,7 +113,7 @@ func (d *dialogue) passChunk(c chunk) error {
 	switch {
 	case c.last:
 		log.Info("message relayed", verdictOf(r)...)
-		d.end(r)
+		d.end(r, false)
 	case !r.positive():
 		// Whatever the upstream makes of the chunks that follow, without
 		// this one they aren't the message (RFC 3030 section 2).

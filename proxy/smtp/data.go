@@ -45,13 +45,16 @@ type stream struct {
 	silence func() (end func())
 	tail    []byte // may belong to the end of the data: not edited yet
 
-	size     int64
-	sent     bool // the upstream has heard of it
-	complete bool // the end of the data has gone upstream
-	early    bool // the upstream's reply came before that
+	size     int64 // of the message itself, without what DATA adds to it
+	newLine  bool  // what comes next begins a line
+	sent     bool  // the upstream has heard of it
+	complete bool  // the end of the data has gone upstream
+	early    bool  // the upstream's reply came before that
 }
 
-func newStream(client *wire.Conn) *stream { return &stream{client: client, scan: newScanner()} }
+func newStream(client *wire.Conn) *stream {
+	return &stream{client: client, scan: newScanner(), newLine: true}
+}
 
 // relay passes the message on after the upstream's 354, and returns the
 // upstream's verdict.
@@ -138,11 +141,33 @@ func (s *stream) read(buffer []byte) (block []byte, err error) {
 		s.client.Unread(buffer[end:n])
 		n = end
 	}
-	s.size += int64(n)
-	if s.limit > 0 && s.size > s.limit {
+	s.count(buffer[:n])
+	if s.isTooLarge() {
 		return nil, errTooLarge
 	}
 	return s.edited(buffer[:n]), nil
+}
+
+// count adds a block to the size: without the dots that DATA puts before those
+// at the beginning of a line, and without the line that ends it (RFC 5321 section
+// 4.5.2).
+func (s *stream) count(block []byte) {
+	if len(block) == 0 {
+		return
+	}
+	s.size += int64(len(block) - bytes.Count(block, []byte("\n.")))
+	if s.newLine && block[0] == '.' {
+		s.size--
+	}
+	if s.newLine = block[len(block)-1] == '\n'; s.heard {
+		s.size -= int64(len(endOfData) - 1) // its dot hasn't been counted
+	}
+}
+
+// isTooLarge tells whether the message is too large, whatever follows: as long
+// as it hasn't ended, the last byte may be the CR of its last line.
+func (s *stream) isTooLarge() bool {
+	return s.limit > 0 && (s.size > s.limit+1 || s.heard && s.size > s.limit)
 }
 
 // receive reads once of a client's message. silence may be nil.

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+
+	"oauthproxy/internal/script/stage"
+	"oauthproxy/internal/wire"
 )
 
 // scan looks for the end of a message that comes in pieces of the given sizes,
@@ -106,4 +109,29 @@ func FuzzScanner(f *testing.F) {
 			t.Errorf("scan(%q) = %d, %v; want %d, %v", text, end, err, wantEnd, wantErr)
 		}
 	})
+}
+
+// The size of a message is that of the message itself, however it comes.
+func TestSizeOfAMessage(t *testing.T) {
+	for text, want := range map[string]int64{
+		".\r\n":                           0,
+		"\r\n.\r\n":                       2,
+		"..\r\n.\r\n":                     3,
+		"..a\r\n...\r\nb.\r\n..\r\n.\r\n": 4 + 4 + 4 + 3,
+		"a.\n..b\r\n.\r\n":                3 + 4,
+	} {
+		for n := 1; n <= len(text); n++ {
+			for _, limit := range []int64{0, want, want - 1} {
+				s := newStream(wire.New(&stage.Peer{Says: []byte(text)}))
+				s.limit = limit
+				var err error
+				for err == nil && !s.heard {
+					_, err = s.read(make([]byte, n))
+				}
+				if tooLarge := limit > 0 && limit < want; (err == errTooLarge) != tooLarge || err == nil && s.size != want {
+					t.Errorf("%q in blocks of %d, with the limit %d: %d bytes, %v", text, n, limit, s.size, err)
+				}
+			}
+		}
+	}
 }

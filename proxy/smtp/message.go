@@ -41,7 +41,7 @@ func (d *dialogue) data(argument string) error {
 	d.relayReply(r)
 	if r.code != 354 {
 		d.messageLog(0, started).Info("message refused", verdictOf(r)...)
-		d.end(r)
+		d.end(r, false)
 		return nil
 	}
 	return d.message(started, func(s *stream) (reply, error) {
@@ -50,12 +50,13 @@ func (d *dialogue) data(argument string) error {
 	})
 }
 
-// end ends the transaction with the upstream's last word on it.
-func (d *dialogue) end(verdict reply) {
+// end ends the transaction with the upstream's last word on it. If that came
+// before the end of the message, nothing more can be said on the connection.
+func (d *dialogue) end(verdict reply, early bool) {
 	d.note(verdict)
 	switch {
 	case d.tx.up == nil:
-	case verdict.code == 421:
+	case verdict.code == 421, early:
 		d.tx.abort()
 	case verdict.code == 432: // one connection too many, with those of others
 		d.tx.up.pool.overrun(d.tx.up)
@@ -125,10 +126,7 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 	}
 	d.relayReply(verdict)
 	log.Info("message relayed", verdictOf(verdict)...)
-	if s.early {
-		d.tx.abort()
-	}
-	d.end(verdict)
+	d.end(verdict, s.early)
 	return nil
 }
 
