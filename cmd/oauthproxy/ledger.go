@@ -35,10 +35,11 @@ type ledgerKeeper struct {
 	mu     sync.Mutex // over a save
 	saved  []byte
 	failed bool // told already
+	newer  bool // the file is of a newer version's: it stays
 }
 
 // openLedger reads what an earlier run has sent. A file that can't be read is
-// told and costs nothing but the count.
+// told and costs nothing but the count; one of a newer version isn't replaced.
 func openLedger(c *config.Config, log *slog.Logger) *ledgerKeeper {
 	k := &ledgerKeeper{
 		ledger: smtp.NewLedger(smtp.Pace{
@@ -52,7 +53,9 @@ func openLedger(c *config.Config, log *slog.Logger) *ledgerKeeper {
 	if err == nil {
 		err = k.ledger.UnmarshalJSON(text)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if k.newer = errors.Is(err, smtp.ErrNewer); k.newer {
+		log.Warn("the recipients of the last 24 hours aren't known, and won't be kept: the file is left to the newer version", "file", k.file, "cause", err)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the recipients of the last 24 hours aren't known, the count begins anew", "file", k.file, "cause", err)
 	}
 	k.saved, _ = json.Marshal(k.ledger)
@@ -76,6 +79,9 @@ func (k *ledgerKeeper) run(ctx context.Context) {
 // save saves the ledger if it has changed. Mail doesn't depend on it: trouble
 // is told once, and tried again.
 func (k *ledgerKeeper) save() {
+	if k.newer {
+		return
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	text, err := json.Marshal(k.ledger)

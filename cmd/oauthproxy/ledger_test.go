@@ -29,7 +29,7 @@ func TestLedgerIsKept(t *testing.T) {
 	if err := os.MkdirAll(c.StateDirectory, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, broken := range []string{text[:20], `{"version":9}`} {
+	for _, broken := range []string{text[:20], `{"version":0}`} {
 		if err := os.WriteFile(file, []byte(broken), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -37,6 +37,26 @@ func TestLedgerIsKept(t *testing.T) {
 		if k = openLedger(c, logger); k == nil || !strings.Contains(log.String(), "the count begins anew") {
 			t.Errorf("%s: the log says %q", broken, &log)
 		}
+	}
+}
+
+// A newer version's file isn't replaced: the count is kept in memory alone.
+func TestLedgerOfANewerVersion(t *testing.T) {
+	var log bytes.Buffer
+	c := &config.Config{StateDirectory: t.TempDir()}
+	file := filepath.Join(c.StateDirectory, ledgerFile)
+	const newer = `{"version":2,"mailboxes":[]}`
+	if err := os.WriteFile(file, []byte(newer), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := openLedger(c, slog.New(slog.NewTextHandler(&log, nil)))
+	k.saved = nil // as if something had been sent
+	k.save()
+	if text, err := os.ReadFile(file); err != nil || string(text) != newer {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+	if got := strings.Count(log.String(), "the file is left to the newer version"); got != 1 {
+		t.Errorf("told %d times: %s", got, &log)
 	}
 }
 

@@ -53,6 +53,13 @@ type book struct {
 
 const bookVersion = 1
 
+// ErrNewer means that a count has been kept by a newer version of the program,
+// which this one doesn't understand.
+var ErrNewer = errors.New("it has been written by a newer version of the program")
+
+// maxHourly bounds what is believed of an hour: no mailbox sends as much.
+const maxHourly = 10_000_000
+
 // MarshalJSON returns the recipients of the last 24 hours. The texts of two
 // calls are equal if nothing has been sent in between.
 func (l *Ledger) MarshalJSON() ([]byte, error) {
@@ -68,17 +75,40 @@ func (l *Ledger) MarshalJSON() ([]byte, error) {
 	return json.Marshal(b)
 }
 
-// UnmarshalJSON adds what an earlier run has sent.
+// UnmarshalJSON adds what an earlier run has sent; ErrNewer is among its
+// errors.
 func (l *Ledger) UnmarshalJSON(data []byte) error {
-	var b book
-	if err := json.Unmarshal(data, &b); err != nil {
-		return errors.New("it is damaged") // the cause quotes the text, and says no more
+	var version struct{ Version int }
+	if err := json.Unmarshal(data, &version); err != nil {
+		return errDamaged
 	}
-	if b.Version != bookVersion {
-		return fmt.Errorf("it is of the version %d, and this program reads %d", b.Version, bookVersion)
+	switch {
+	case version.Version > bookVersion: // whatever else it holds
+		return fmt.Errorf("%w: its version is %d, and this program reads %d", ErrNewer, version.Version, bookVersion)
+	case version.Version < bookVersion:
+		return fmt.Errorf("it is of the version %d, and this program reads %d", version.Version, bookVersion)
+	}
+	var b book
+	if err := json.Unmarshal(data, &b); err != nil || !b.isSane() {
+		return errDamaged
 	}
 	for account, hours := range b.Recipients {
 		l.mailbox(account).restore(hours)
 	}
 	return nil
+}
+
+// errDamaged stands for an error that quotes the text, and says no more.
+var errDamaged = errors.New("it is damaged")
+
+// isSane tells whether all numbers are such as can be.
+func (b *book) isSane() bool {
+	for _, hours := range b.Recipients {
+		for _, n := range hours {
+			if n < 0 || n > maxHourly {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -42,17 +42,20 @@ func TestLedgerSurvivesARestart(t *testing.T) {
 
 func TestLedgerRefusesWhatIsNone(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"version":1,"recipients":{"a":{"x":1}}}`: "it is damaged",
-		`{"version":1,"recipients":[]}`:            "it is damaged",
-		`{"version":2}`:                            "it is of the version 2, and this program reads 1",
-		`{}`:                                       "it is of the version 0, and this program reads 1",
+		`{"version":1,"recipients":{"a":{"x":1}}}`:                   "it is damaged",
+		`{"version":1,"recipients":[]}`:                              "it is damaged",
+		`{"version":1,"recipients":{"a":{"1":-9}}}`:                  "it is damaged",
+		`{"version":1,"recipients":{"a":{"1":9223372036854775807}}}`: "it is damaged",
+		`{"version":1,"recipients":{"a":{"1":9223372036854775808}}}`: "it is damaged",
+		`{"version":2,"recipients":"none"}`:                          "it has been written by a newer version of the program: its version is 2, and this program reads 1",
+		`{}`:                                                         "it is of the version 0, and this program reads 1",
 	} {
 		if err := NewLedger(Pace{}).UnmarshalJSON([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %s", text, err, want)
 		}
 	}
 	l := NewLedger(Pace{RecipientsPerDay: 1})
-	if err := json.Unmarshal([]byte(`{"version":1,"recipients":{"a":{"-5":3,"99999999999":7,"0":-9}}}`), l); err != nil {
+	if err := json.Unmarshal([]byte(`{"version":1,"recipients":{"a":{"-5":3,"99999999999":7,"0":9}}}`), l); err != nil {
 		t.Fatal(err)
 	}
 	if !l.mailbox("a").reserve() {

@@ -234,7 +234,10 @@ func (p *pacer) counts() map[int64]int {
 func (p *pacer) restore(hours map[int64]int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := hour()
 	for h, n := range hours {
-		p.hours[h] += max(0, n)
+		if h > now-day && h <= now {
+			p.hours[h] += n
+		}
 	}
 }
