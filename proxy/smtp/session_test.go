@@ -56,13 +56,13 @@ func (e *exchange) serve(conn *tls.Conn) {
 		"QUIT": "221 bye",
 	}
 	for reply := "220 ready"; ; {
-		if _, err := io.WriteString(conn, reply+"\r\n"); err != nil {
-			return
-		}
-		if in.Buffered() == 0 {
+		if in.Buffered() == 0 { // and before anybody can know that it waits
 			e.mu.Lock()
 			e.turns++
 			e.mu.Unlock()
+		}
+		if _, err := io.WriteString(conn, reply+"\r\n"); err != nil {
+			return
 		}
 		line, err := in.ReadString('\n')
 		if err != nil {
