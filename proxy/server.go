@@ -56,8 +56,8 @@ type Server struct {
 	opening context.Context // ends when no session may begin any more
 	stop    context.CancelFunc
 	census  census
-	legacy  *ledger[netip.Addr, LegacyClient]
-	advised *ledger[advisedKey, advised]
+	legacy  *notebook[netip.Addr, LegacyClient]
+	advised *notebook[advisedKey, advised]
 	commons commons
 }
 
@@ -78,8 +78,8 @@ func NewServer(o Options) *Server {
 		opening:   opening,
 		stop:      stop,
 		census:    newCensus(o.Limits),
-		legacy:    newLedger[netip.Addr, LegacyClient](maxLegacyClients),
-		advised:   newLedger[advisedKey, advised](maxAdvised),
+		legacy:    newNotebook[netip.Addr, LegacyClient](maxLegacyClients),
+		advised:   newNotebook[advisedKey, advised](maxAdvised),
 	}
 }
 
