@@ -95,7 +95,7 @@ func (d *dialogue) passChunk(c chunk) error {
 	}
 	d.tx.chunks++
 	d.tx.size += c.size
-	s := &chunkStream{client: d.client, left: c.size, silence: d.silentInMessage}
+	s := &chunkStream{client: d.client, left: c.size, waits: d}
 	r, err := s.pass(c, d.tx.up)
 	log := d.messageLog(d.tx.size, d.tx.begun)
 	switch {
@@ -148,9 +148,9 @@ func (t *transaction) refuse(r reply) {
 
 // chunkStream is a chunk on its way.
 type chunkStream struct {
-	client  *wire.Conn
-	left    int64
-	silence func() (end func()) // as a stream's
+	client *wire.Conn
+	left   int64
+	waits  *dialogue // as a stream's
 }
 
 // pass sends the chunk upstream and returns the reply. If the upstream goes
@@ -187,7 +187,7 @@ func (s *chunkStream) run(take func(block []byte)) error {
 	buffer := streamBuffers.Get().(*[streamBuffer]byte)
 	defer streamBuffers.Put(buffer)
 	for s.left > 0 {
-		n, err := receive(s.client, buffer[:min(s.left, streamBuffer)], s.silence)
+		n, err := receive(s.client, buffer[:min(s.left, streamBuffer)], s.waits)
 		if err != nil {
 			return err
 		}

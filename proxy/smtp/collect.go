@@ -36,12 +36,12 @@ func (d *dialogue) sendCollected(s *stream) (reply, error) {
 // collect reads the message until it ends or the buffer is full. Meanwhile the
 // upstream is watched; a client that takes its time lends it to others.
 func (d *dialogue) collect(s *stream, buffer []byte) (died, err error) {
-	s.silence = nil
-	defer func() { s.silence = d.silentInMessage }()
+	s.waits = nil
+	defer func() { s.waits = d }()
 	d.tx.up.watch()
-	heard := d.silence(d.tx.canRepeat())
+	d.silent(d.tx.canRepeat())
 	err = s.collect(buffer)
-	if heard(); d.tx.up != nil {
+	if d.heard(); d.tx.up != nil {
 		died = d.tx.up.rouse()
 	}
 	return died, err

@@ -41,9 +41,8 @@ type stream struct {
 	heard  bool   // the client has said all of it
 	limit  int64  // bytes; 0: none
 	editor *editor
-	// silence, if set, is told while the client is waited for.
-	silence func() (end func())
-	tail    []byte // may belong to the end of the data: not edited yet
+	waits  *dialogue // lets others have the connection if the client is silent; may be nil
+	tail   []byte    // may belong to the end of the data: not edited yet
 
 	size     int64 // of the message itself, without what DATA adds to it
 	newLine  bool  // what comes next begins a line
@@ -128,7 +127,7 @@ func (s *stream) drain() error {
 
 // read reads a block of the message. What stands behind its end is left.
 func (s *stream) read(buffer []byte) (block []byte, err error) {
-	n, err := receive(s.client, buffer, s.silence)
+	n, err := receive(s.client, buffer, s.waits)
 	if err != nil {
 		return nil, err
 	}
@@ -170,13 +169,14 @@ func (s *stream) isTooLarge() bool {
 	return s.limit > 0 && (s.size > s.limit+1 || s.heard && s.size > s.limit)
 }
 
-// receive reads once of a client's message. silence may be nil.
-func receive(client *wire.Conn, buffer []byte, silence func() (end func())) (n int, err error) {
+// receive reads once of a client's message.
+func receive(client *wire.Conn, buffer []byte, waits *dialogue) (n int, err error) {
 	timeout := client.ReadTimeout
 	client.ReadTimeout = blockTimeout
 	defer func() { client.ReadTimeout = timeout }()
-	if silence != nil {
-		defer silence()()
+	if waits != nil {
+		waits.silent(false)
+		defer waits.heard()
 	}
 	if n, err = client.Read(buffer); err != nil {
 		return 0, fmt.Errorf("%w: %w", errClient, err)

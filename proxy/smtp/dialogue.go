@@ -60,10 +60,13 @@ type dialogue struct {
 	firstMail      string             // the argument of a MAIL that stood for a login
 	offered        []string           // EHLO keywords of the upstream, once known
 
+	rules  proxy.Sending // of the login
+	edit   edit          // what becomes of its messages
 	ledger *Ledger
 	pool   *pool // the mailbox's
 	open   opener
 	tx     transaction
+	loan   *loan // of its connection, while the client is waited for
 }
 
 // ReadCredentials answers commands until one of them logs in.
@@ -86,6 +89,7 @@ func (d *dialogue) ReadCredentials() (proxy.Credentials, error) {
 // is known by its address waits for no such reply: its first transaction opens
 // one.
 func (d *dialogue) Connect(ctx context.Context, open proxy.Open) error {
+	d.setRules()
 	d.pool = d.session.Common(func() io.Closer { return newPool() }).(*pool)
 	d.open = func(ctx context.Context) (*upstream, error) {
 		conn, expires, err := open(ctx)
@@ -138,9 +142,9 @@ func (d *dialogue) Relay(ctx context.Context) error {
 
 // command reads and answers one command.
 func (d *dialogue) command() error {
-	heard := d.silence(d.tx.canRepeat())
+	d.silent(d.tx.canRepeat())
 	line, err := d.client.ReadLine(maxLine)
-	if heard(); d.tx.seized {
+	if d.heard(); d.tx.seized {
 		_ = d.failed(seized(), 0)
 	}
 	if errors.Is(err, wire.ErrTooLong) {

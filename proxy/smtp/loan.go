@@ -38,6 +38,8 @@ type loan struct {
 	reusable bool // others can use the connection, and not only its slot
 	timer    *time.Timer
 
+	rested bool // it has ended before its time, and can be renewed
+
 	// Of the pool, under its lock:
 	watched bool // the upstream is, by the loan
 	over    bool // the client isn't waited for any more
@@ -47,12 +49,28 @@ type loan struct {
 // offer begins a loan.
 func (p *pool) offer(up *upstream, reusable bool) *loan {
 	l := &loan{up: up, reusable: reusable}
-	patience := seizeAfter
-	if reusable {
-		patience = lendAfter
-	}
-	l.timer = time.AfterFunc(patience, func() { p.lay(l) })
+	l.timer = time.AfterFunc(l.patience(), func() { p.lay(l) })
 	return l
+}
+
+func (l *loan) patience() time.Duration {
+	if l.reusable {
+		return lendAfter
+	}
+	return seizeAfter
+}
+
+// renew begins a loan again, if it can: a large message would leave many
+// behind.
+func (p *pool) renew(l *loan) bool {
+	if !l.rested {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.over, l.rested = false, false
+	l.timer.Reset(l.patience())
+	return true
 }
 
 // lay lets others have the connection from now on.
@@ -73,7 +91,7 @@ func (p *pool) lay(l *loan) {
 // reclaim ends a loan, and tells whether the connection is still the
 // transaction's. One that has ended meanwhile is nobody's.
 func (p *pool) reclaim(l *loan) bool {
-	l.timer.Stop()
+	l.rested = l.timer.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.over = true
@@ -105,24 +123,27 @@ func (p *pool) take() *upstream {
 	return nil
 }
 
-// silence lets others have the transaction's connection while its client is
-// silent; what it returns ends that. A transaction that has lent its connection
-// resumes on another; one that can't has failed.
-func (d *dialogue) silence(reusable bool) (end func()) {
-	if d.tx.up == nil {
-		return func() {}
-	}
-	l := d.pool.offer(d.tx.up, reusable)
-	return func() {
-		if !d.pool.reclaim(l) {
-			d.tx.up = nil
-			d.tx.seized = !reusable
-		}
+// silent lets others have the transaction's connection while its client is
+// silent, up to heard.
+func (d *dialogue) silent(reusable bool) {
+	switch l := d.loan; {
+	case d.tx.up == nil:
+		d.loan = nil
+	case l != nil && l.up == d.tx.up && l.reusable == reusable && d.pool.renew(l):
+	default:
+		d.loan = d.pool.offer(d.tx.up, reusable)
 	}
 }
 
-// silentInMessage is silence while a part of the message may have gone upstream.
-func (d *dialogue) silentInMessage() (end func()) { return d.silence(false) }
+// heard ends that. A transaction that has lent its connection resumes on
+// another; one that can't has failed.
+func (d *dialogue) heard() {
+	if d.loan != nil && !d.pool.reclaim(d.loan) {
+		d.tx.up = nil
+		d.tx.seized = !d.loan.reusable
+		d.loan = nil
+	}
+}
 
 // lend makes a connection part of a session: it doesn't outlive ctx, and the
 // session's log tells what is said on it.

@@ -93,10 +93,10 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 	d.client.Shield(true)
 	defer d.client.Shield(false)
 	s := newStream(d.client)
-	s.limit = d.maxSize()
-	s.silence = d.silentInMessage
-	if e := d.edit(); e.changes() {
-		s.editor = newEditor(e)
+	s.limit = d.rules.MaxMessageSize
+	s.waits = d
+	if d.edit.changes() {
+		s.editor = newEditor(d.edit)
 	}
 	verdict, err := send(s)
 	log := d.messageLog(s.size, started)

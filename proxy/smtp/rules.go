@@ -21,47 +21,39 @@ const (
 	loginPatience = 20 * time.Second
 )
 
-// rules are what the login may send, or nil.
-func (d *dialogue) rules() *proxy.Sending { return d.session.Sending }
-
-// edit is what becomes of the session's messages.
-func (d *dialogue) edit() edit {
-	e := edit{complete: d.session.Device, lineEnds: d.session.Device, domain: d.domain()}
-	if d.rules() != nil {
-		e.sender = d.rules().Sender
+// setRules takes up the rules of the session's login.
+func (d *dialogue) setRules() {
+	d.rules = proxy.Sending{}
+	if d.session.Sending != nil {
+		d.rules = *d.session.Sending
 	}
-	return e
-}
-
-// maxSize is the largest message of the login, in bytes; 0: no limit of ours.
-func (d *dialogue) maxSize() int64 {
-	if d.rules() == nil {
-		return 0
+	d.edit = edit{
+		sender:   d.rules.Sender,
+		complete: d.session.Device,
+		lineEnds: d.session.Device,
+		domain:   d.domain(),
 	}
-	return d.rules().MaxMessageSize
 }
 
 // takesAsItIs tells whether messages pass unchanged and unmeasured: only then
 // may a client send chunks of its own.
-func (d *dialogue) takesAsItIs() bool { return !d.edit().changes() && d.maxSize() == 0 }
+func (d *dialogue) takesAsItIs() bool { return !d.edit.changes() && d.rules.MaxMessageSize == 0 }
 
 // sender returns MAIL's argument as it goes upstream, or why the sender or its
 // message isn't taken.
 func (d *dialogue) sender(p path) (path, string) {
-	if !d.rules().AllowsSender(p.address) {
+	if !d.rules.AllowsSender(p.address) {
 		return p, fmt.Sprintf("550 5.7.1 This login may not send as %s", shown(p.address))
 	}
-	if max := d.maxSize(); max > 0 && p.size() > max {
+	if max := d.rules.MaxMessageSize; max > 0 && p.size() > max {
 		return p, d.tooLarge()
 	}
-	if d.rules() != nil {
-		p.address = cmp.Or(d.rules().Sender, p.address)
-	}
+	p.address = cmp.Or(d.rules.Sender, p.address)
 	return p, ""
 }
 
 func (d *dialogue) tooLarge() string {
-	return fmt.Sprintf("552 5.3.4 The message is larger than this login may send, %d bytes", d.maxSize())
+	return fmt.Sprintf("552 5.3.4 The message is larger than this login may send, %d bytes", d.rules.MaxMessageSize)
 }
 
 // sizeOffer is the SIZE that the client is told: the upstream's, or the login's
@@ -69,7 +61,7 @@ func (d *dialogue) tooLarge() string {
 func (d *dialogue) sizeOffer(upstream string) string {
 	_, value, _ := strings.Cut(upstream, " ")
 	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
-	if max := d.maxSize(); max > 0 && (err != nil || n == 0 || n > max) {
+	if max := d.rules.MaxMessageSize; max > 0 && (err != nil || n == 0 || n > max) {
 		return fmt.Sprintf("SIZE %d", max)
 	}
 	return upstream
@@ -84,7 +76,7 @@ func (d *dialogue) refuseByRule(refusal string) {
 
 // forbids says why a recipient isn't taken, if it isn't.
 func (d *dialogue) forbids(p path) string {
-	if !d.rules().AllowsRecipient(p.address) {
+	if !d.rules.AllowsRecipient(p.address) {
 		return fmt.Sprintf("550 5.7.1 This login may not send to %s", shown(p.address))
 	}
 	return ""
@@ -94,10 +86,10 @@ func (d *dialogue) forbids(p path) string {
 // accepted and those that the upstream is still to be asked about, or says why
 // there is none.
 func (d *dialogue) reserve(open int) (refusal string) {
-	rules := d.rules()
+	max := d.rules.RecipientsPerMessage
 	switch {
-	case rules != nil && rules.RecipientsPerMessage > 0 && d.tx.accepted+open >= rules.RecipientsPerMessage:
-		return fmt.Sprintf("452 4.5.3 This login may give a message no more than %d recipients", rules.RecipientsPerMessage)
+	case max > 0 && d.tx.accepted+open >= max:
+		return fmt.Sprintf("452 4.5.3 This login may give a message no more than %d recipients", max)
 	case !d.tx.reserve(d.mailbox()):
 		return fmt.Sprintf("452 4.5.3 The %d recipients of a day are used up for this mailbox", d.mailbox().pace.RecipientsPerDay)
 	}
@@ -110,10 +102,10 @@ func (d *dialogue) mailbox() *pacer { return d.ledger.mailbox(d.session.Account)
 // paceLogin holds a message to the pace of its login, before it takes one of
 // the mailbox's connections.
 func (d *dialogue) paceLogin() error {
-	if d.rules() == nil || d.rules().MessagesPerMinute == 0 {
+	if d.rules.MessagesPerMinute == 0 {
 		return nil
 	}
-	login := d.ledger.login(d.session.Login(), d.rules().MessagesPerMinute)
+	login := d.ledger.login(d.session.Login(), d.rules.MessagesPerMinute)
 	if err := login.message(loginPatience, d.rest); err != nil {
 		return tooFast(err, "this login sends too many messages, try again in a minute")
 	}
