@@ -83,14 +83,16 @@ func newBubble(t testing.TB, protocol proxy.Protocol, tokens proxy.Tokens) *bubb
 		Certificate: &tls.Config{Certificates: []tls.Certificate{own}},
 	}}
 	b.Server = proxy.NewServer(proxy.Options{
-		Accounts: directory,
+		Settings: proxy.Settings{
+			Accounts: directory,
+			Routes: map[string]map[string]proxy.Route{mailbox: {protocol.Name(): {
+				Address: "127.0.0.1:1", TLS: proxy.TLSImplicit, User: mailbox,
+			}}},
+			UpstreamTLS: &tls.Config{RootCAs: roots},
+		},
 		Tokens:   tokens,
-		Routes: map[string]map[string]proxy.Route{mailbox: {protocol.Name(): {
-			Address: "127.0.0.1:1", TLS: proxy.TLSImplicit, User: mailbox,
-		}}},
-		UpstreamTLS: &tls.Config{RootCAs: roots},
-		HostName:    "proxy.example",
-		Log:         b.logger(),
+		HostName: "proxy.example",
+		Log:      b.logger(),
 	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())

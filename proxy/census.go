@@ -9,12 +9,12 @@ import (
 // census counts the sessions: those that arrive, in the order in which they
 // came, and those that are logged in, against the limits.
 type census struct {
-	limits Limits
 	// running counts the sessions until they have ended. Nobody arrives once
 	// stop has been called, so that it can be waited for then.
 	running sync.WaitGroup
 
 	mu       sync.Mutex
+	limits   Limits
 	stopping bool
 	present  map[*Session]*list.Element // nil once logged in
 	arriving *list.List                 // of *Session, oldest first
@@ -33,6 +33,13 @@ func newCensus(limits Limits) census {
 		byAddr:   make(map[netip.Addr]int),
 		byLogin:  make(map[loginKey]int),
 	}
+}
+
+// setLimits changes the limits. Who is logged in stays.
+func (c *census) setLimits(limits Limits) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limits = limits
 }
 
 // arrive takes a new session in, unless the server stops; running.Done is due

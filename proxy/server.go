@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"oauthproxy/accounts"
@@ -28,26 +29,31 @@ const maxArriving = 1000
 
 // Options are what a Server is made of.
 type Options struct {
-	Accounts *accounts.Directory
-	Tokens   Tokens
-	// Routes maps an account's name and a protocol's to the upstream.
-	Routes map[string]map[string]Route
-	// UpstreamTLS holds the roots to trust.
-	UpstreamTLS *tls.Config
+	Settings
+	Tokens Tokens
 	// HostName is how we introduce ourselves: a plain host name.
 	HostName string
-	Limits   Limits
 	// Explain finds the likely cause of a refused login; nil: nobody does. It
 	// must not wait for anything: a client does.
 	Explain func(LoginRefusal) Explanation
 	Log     *slog.Logger
 }
 
+// Settings are what may change while the server runs. A session keeps what it
+// has logged in with.
+type Settings struct {
+	Accounts *accounts.Directory
+	// Routes maps an account's name and a protocol's to the upstream.
+	Routes map[string]map[string]Route
+	// UpstreamTLS holds the roots to trust.
+	UpstreamTLS *tls.Config
+	Limits      Limits
+}
+
 // Server serves any number of listeners.
 type Server struct {
-	accounts  *accounts.Directory
+	settings  atomic.Pointer[Settings]
 	upstreams *Upstreams
-	routeMap  map[string]map[string]Route
 	hostName  string
 	log       *slog.Logger
 
@@ -67,10 +73,8 @@ func NewServer(o Options) *Server {
 	opening, stop := context.WithCancel(ctx)
 	upstreams := NewUpstreams(o.Tokens, o.UpstreamTLS)
 	upstreams.explanations.explain, upstreams.explanations.log = o.Explain, o.Log
-	return &Server{
-		accounts:  o.Accounts,
+	s := &Server{
 		upstreams: upstreams,
-		routeMap:  o.Routes,
 		hostName:  o.HostName,
 		log:       o.Log,
 		ctx:       ctx,
@@ -81,11 +85,16 @@ func NewServer(o Options) *Server {
 		legacy:    newNotebook[netip.Addr, LegacyClient](maxLegacyClients),
 		advised:   newNotebook[advisedKey, advised](maxAdvised),
 	}
+	s.settings.Store(&o.Settings)
+	return s
 }
 
-func (s *Server) routes(account, protocol string) (Route, bool) {
-	route, ok := s.routeMap[account][protocol]
-	return route, ok
+// Update changes the settings. Sessions go on; what has changed holds from
+// their next login on.
+func (s *Server) Update(settings Settings) {
+	s.upstreams.trust(settings.UpstreamTLS)
+	s.census.setLimits(settings.Limits)
+	s.settings.Store(&settings)
 }
 
 // Serve accepts connections until ln is closed, which Shutdown's caller does

@@ -177,7 +177,7 @@ func TestTooManyLoginsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBubble(t, bare{}, nil)
-	b.Server = proxy.NewServer(proxy.Options{Accounts: directory, UpstreamTLS: new(tls.Config), Log: b.logger()})
+	b.Server = proxy.NewServer(proxy.Options{Settings: proxy.Settings{Accounts: directory, UpstreamTLS: new(tls.Config)}, Log: b.logger()})
 	const enough = 1000 // more than may wait
 	var clients sync.WaitGroup
 	defer clients.Wait()

@@ -173,7 +173,8 @@ func (s *Session) logIn(ctx context.Context, d Dialogue, c Credentials, tries in
 func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	grant, err := s.grant(ctx, c)
+	settings := s.server.settings.Load()
+	grant, err := s.grant(ctx, settings.Accounts, c)
 	switch {
 	case errors.Is(err, accounts.ErrBusy), errors.Is(err, context.DeadlineExceeded):
 		return &Failure{Kind: Busy, Text: "too many logins at once, try again in a moment", Cause: err}
@@ -182,7 +183,7 @@ func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
 	case err != nil:
 		return &Failure{Kind: Internal, Cause: err}
 	}
-	route, ok := s.server.routes(grant.Account, s.Protocol())
+	route, ok := settings.Routes[grant.Account][s.Protocol()]
 	if !ok {
 		return Fail(Internal, "no %s upstream for %s", s.Protocol(), grant.Account)
 	}
@@ -190,15 +191,15 @@ func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
 	return nil
 }
 
-func (s *Session) grant(ctx context.Context, c Credentials) (accounts.Grant, error) {
+func (s *Session) grant(ctx context.Context, known *accounts.Directory, c Credentials) (accounts.Grant, error) {
 	if c.ByAddress {
-		grant, ok := s.server.accounts.VerifyAddress(s.Protocol(), s.address)
+		grant, ok := known.VerifyAddress(s.Protocol(), s.address)
 		if !ok {
 			return accounts.Grant{}, accounts.ErrRefused
 		}
 		return grant, nil
 	}
-	return s.server.accounts.Verify(ctx, accounts.Attempt{
+	return known.Verify(ctx, accounts.Attempt{
 		Protocol: s.Protocol(),
 		User:     c.User,
 		Password: c.Password,
@@ -209,7 +210,7 @@ func (s *Session) grant(ctx context.Context, c Credentials) (accounts.Grant, err
 // KnowsAddress tells whether the client's address is all that one of the
 // logins asks for.
 func (s *Session) KnowsAddress() bool {
-	_, ok := s.server.accounts.VerifyAddress(s.Protocol(), s.address)
+	_, ok := s.server.settings.Load().Accounts.VerifyAddress(s.Protocol(), s.address)
 	return ok
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"oauthproxy/internal/wire"
@@ -25,7 +26,7 @@ const (
 type Upstreams struct {
 	tokens Tokens
 	// tls is the client's side of TLS; the server's name is added.
-	tls  *tls.Config
+	tls  atomic.Pointer[tls.Config]
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	refusals     refusals
@@ -34,12 +35,20 @@ type Upstreams struct {
 
 // NewUpstreams returns a ready Upstreams. config holds the roots to trust.
 func NewUpstreams(tokens Tokens, config *tls.Config) *Upstreams {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}
+	u := &Upstreams{tokens: tokens, dial: dialer.DialContext}
+	u.trust(config)
+	return u
+}
+
+// trust sets the roots for new connections.
+func (u *Upstreams) trust(config *tls.Config) {
 	config = config.Clone()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
-	// Resumption saves most of a handshake's work on both sides.
+	// Resumption saves most of a handshake's work on both sides. What other
+	// roots have let in isn't resumed.
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}
-	return &Upstreams{tokens: tokens, tls: config, dial: dialer.DialContext}
+	u.tls.Store(config)
 }
 
 // open returns an authenticated connection to an account's mailbox. Where
@@ -181,7 +190,7 @@ func (u *Upstreams) prepare(conn *wire.Conn, route Route, p Upstream) error {
 		if err != nil {
 			return Fail(Internal, "upstream address: %w", err)
 		}
-		config := u.tls.Clone()
+		config := u.tls.Load().Clone()
 		config.ServerName = host
 		if err := conn.ConnectTLS(config, dialTimeout); err != nil {
 			return tlsFailure(host, err)

@@ -2,8 +2,6 @@ package tokens
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -25,47 +23,53 @@ type Options struct {
 // Broker holds the access tokens of all accounts. It may be used by many
 // sessions at once.
 type Broker struct {
-	entries map[string]*entry // by account name; never changes
-	order   []*entry          // as they were given
-	client  *http.Client
+	ctx     context.Context // requests, renewals and sign-ins belong to it
 	stop    context.CancelFunc
 	flights sync.WaitGroup
+
+	mu      sync.RWMutex      // over what Update replaces
+	entries map[string]*entry // by account name
+	order   []*entry          // as they were given
+	client  *http.Client
+	tending bool // somebody looks after sign-ins
 }
 
 // NewBroker returns a broker for the accounts. It takes up the sign-ins in the
 // store, and asks for no token yet. The error names every account that could
 // never get one. Close must be called in the end.
 func NewBroker(accounts []Account, o Options) (*Broker, error) {
+	ctx, stop := context.WithCancel(context.Background())
+	b := &Broker{ctx: ctx, stop: stop}
+	if err := b.Update(accounts, o, func(string) bool { return false }); err != nil {
+		stop()
+		return nil, err
+	}
+	return b, nil
+}
+
+// complete fills in the defaults.
+func (o Options) complete() Options {
 	if o.HTTPClient == nil {
 		o.HTTPClient = NewHTTPClient(nil)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	b := &Broker{entries: map[string]*entry{}, client: guarded(o.HTTPClient), stop: stop}
-	var problems []error
-	for _, account := range accounts {
-		err := account.App.check()
-		if b.entries[account.Name] != nil {
-			err = errors.New("the account exists twice")
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("account %s: %w", account.Name, err))
-			continue
-		}
-		account.App.Scopes = withoutAlwaysAsked(account.App.Scopes)
-		e := &entry{account: account, log: o.Log, ctx: ctx, flights: &b.flights}
-		e.source, e.person = newSource(account, b.client, o)
-		b.entries[account.Name] = e
-		b.order = append(b.order, e)
-	}
-	if len(problems) > 0 {
-		stop()
-		return nil, errors.Join(problems...)
-	}
-	b.takeUpSignIns(ctx)
-	return b, nil
+	return o
+}
+
+// entry returns the account's entry, or nil.
+func (b *Broker) entry(account string) *entry {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.entries[account]
+}
+
+// all returns all entries, as they were given.
+func (b *Broker) all() []*entry {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.order
 }
 
 // Token returns an access token for the account that is good now. It asks
@@ -74,7 +78,7 @@ func NewBroker(accounts []Account, o Options) (*Broker, error) {
 // that failure until the time for another try has come. The error is always
 // an *Error.
 func (b *Broker) Token(ctx context.Context, account string) (Token, error) {
-	e := b.entries[account]
+	e := b.entry(account)
 	if e == nil {
 		return Token{}, unknownAccount(account)
 	}
@@ -87,7 +91,7 @@ func (b *Broker) Token(ctx context.Context, account string) (Token, error) {
 // most once in five minutes per account. Until there is another token the
 // refused one is given out: other upstreams may take it.
 func (b *Broker) Refused(ctx context.Context, account string, token wire.Secret) error {
-	e := b.entries[account]
+	e := b.entry(account)
 	if e == nil {
 		return unknownAccount(account)
 	}
@@ -101,12 +105,13 @@ func (b *Broker) Refused(ctx context.Context, account string, token wire.Secret)
 // that still wait get an error. It tries a last time to save what couldn't be
 // saved, and closes idle connections of the HTTP client. The store is left open.
 func (b *Broker) Close() {
-	for _, e := range b.entries {
+	all := b.all()
+	for _, e := range all {
 		e.close()
 	}
 	b.stop()
 	b.flights.Wait()
-	for _, e := range b.order {
+	for _, e := range all {
 		e.saveAgain()
 	}
 	b.client.CloseIdleConnections()

@@ -16,18 +16,27 @@ const (
 	tendPause = time.Hour
 )
 
-// takeUpSignIns loads what people have signed in for, and looks after it until
-// ctx ends.
-func (b *Broker) takeUpSignIns(ctx context.Context) {
+// takeUpSignIns loads what people have signed in for, but for the entries that
+// were there before, and looks after it until the broker closes.
+func (b *Broker) takeUpSignIns(before []*entry) {
+	known := make(map[*entry]bool, len(before))
+	for _, e := range before {
+		known[e] = true
+	}
 	hasPersons := false
-	for _, e := range b.order {
+	for _, e := range b.all() {
 		if e.person != nil {
 			hasPersons = true
-			e.takeUp()
+			if !known[e] {
+				e.takeUp()
+			}
 		}
 	}
-	if hasPersons {
-		b.flights.Go(func() { b.tendUntil(ctx) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if hasPersons && !b.tending {
+		b.tending = true
+		b.flights.Go(func() { b.tendUntil(b.ctx) })
 	}
 }
 
@@ -48,7 +57,7 @@ func (b *Broker) tendUntil(ctx context.Context) {
 // their age, whether anybody uses them or not.
 func (b *Broker) tend(now time.Time) {
 	renewals := 0
-	for _, e := range b.order {
+	for _, e := range b.all() {
 		e.saveAgain()
 		if renewals < tendAtMost && e.isDue(now) {
 			renewals++

@@ -52,7 +52,7 @@ type Dialog interface {
 // in for an account. The error is always an *Error; the status is what came
 // of it.
 func (b *Broker) SignIn(ctx context.Context, account string, d Dialog) (Status, error) {
-	e := b.entries[account]
+	e := b.entry(account)
 	if e == nil {
 		return Status{}, unknownAccount(account)
 	}
@@ -68,7 +68,7 @@ func (b *Broker) SignIn(ctx context.Context, account string, d Dialog) (Status, 
 // store. Where no person takes part it only forgets the access token. When
 // the store can't forget, nothing is forgotten.
 func (b *Broker) SignOut(account string) error {
-	e := b.entries[account]
+	e := b.entry(account)
 	if e == nil {
 		return fmt.Errorf("not signed out of %s: there is no such account", account)
 	}

@@ -60,8 +60,9 @@ type Status struct {
 
 // Accounts returns the status of all accounts, in the order of NewBroker.
 func (b *Broker) Accounts() []Status {
-	all := make([]Status, 0, len(b.order))
-	for _, e := range b.order {
+	entries := b.all()
+	all := make([]Status, 0, len(entries))
+	for _, e := range entries {
 		all = append(all, e.status())
 	}
 	return all
@@ -69,7 +70,7 @@ func (b *Broker) Accounts() []Status {
 
 // Account returns the status of one account, and whether there is such a one.
 func (b *Broker) Account(name string) (Status, bool) {
-	e := b.entries[name]
+	e := b.entry(name)
 	if e == nil {
 		return Status{}, false
 	}

@@ -55,17 +55,10 @@ func newService(c *config.Config, log *slog.Logger) (*service, error) {
 		return nil, err
 	}
 	server := proxy.NewServer(proxy.Options{
-		Accounts:    directory,
-		Tokens:      tokenSource{signIns.broker},
-		Routes:      routes(c),
-		UpstreamTLS: &tls.Config{RootCAs: roots},
-		HostName:    hostName(),
-		Limits: proxy.Limits{
-			Sessions:           c.Limits.Sessions,
-			SessionsPerAddress: c.Limits.SessionsPerAddress,
-			SessionsPerLogin:   c.Limits.SessionsPerLogin,
-		},
-		Log: log,
+		Settings: settings(c, directory, roots),
+		Tokens:   tokenSource{signIns.broker},
+		HostName: hostName(),
+		Log:      log,
 	})
 	signIns.refusals = server.Refusals
 	s := &service{signIns: signIns, server: server, recipients: openLedger(c, log)}

@@ -78,17 +78,19 @@ func New(t testing.TB, protocol proxy.Protocol, o Options) *Stage {
 		t.Fatal(err)
 	}
 	s.Server = proxy.NewServer(proxy.Options{
-		Accounts:    directory,
-		Tokens:      s.Tokens,
-		Routes:      s.routes(protocol.Name(), o["upstream"]),
-		UpstreamTLS: &tls.Config{RootCAs: roots},
-		HostName:    HostName,
-		Limits: proxy.Limits{
-			Sessions:           number(t, o["sessions"]),
-			SessionsPerAddress: number(t, o["sessions per address"]),
-			SessionsPerLogin:   number(t, o["sessions per login"]),
+		Settings: proxy.Settings{
+			Accounts:    directory,
+			Routes:      s.routes(protocol.Name(), o["upstream"]),
+			UpstreamTLS: &tls.Config{RootCAs: roots},
+			Limits: proxy.Limits{
+				Sessions:           number(t, o["sessions"]),
+				SessionsPerAddress: number(t, o["sessions per address"]),
+				SessionsPerLogin:   number(t, o["sessions per login"]),
+			},
 		},
-		Log: slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: level(o["log"])})),
+		Tokens:   s.Tokens,
+		HostName: HostName,
+		Log:      slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: level(o["log"])})),
 	})
 	s.About = &proxy.Listener{
 		Protocol:    protocol,
