@@ -58,6 +58,13 @@ func New(accounts []Account) (*Directory, error) {
 	return d, nil
 }
 
+// Succeed takes over what the directory before has learnt: which passwords were
+// found right, and who is being verified. What is remembered names the hash as
+// well, so that a changed password is a new one.
+func (d *Directory) Succeed(before *Directory) {
+	d.slots, d.remembered = before.slots, before.remembered
+}
+
 // costliest returns the hash that takes longest to check, or one as Hash makes
 // it where there is none yet.
 func (d *Directory) costliest() hash {

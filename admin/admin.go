@@ -1,7 +1,7 @@
 // Package admin lets commands speak to the running service: over a Unix socket
 // that only the service's own user, and root, can open.
 //
-// A Server gives access to a Service; a Client is the same Service from afar.
+// A Server gives access to a Running service; a Client is the same from afar.
 // One connection carries one request. Both sides write lines of JSON: the
 // client a request, the server a message for each thing to show or to ask, the
 // client its answers, and the server the result. A client that goes away
@@ -28,6 +28,30 @@ type Service interface {
 	// Check looks for what doesn't work, and tells o. The error says why it
 	// could not be looked for, or not to the end.
 	Check(ctx context.Context, e Examination, o doctor.Observer) error
+}
+
+// Running is what only a running service can be asked for besides.
+type Running interface {
+	Service
+	// Reload reads the configuration again. What is wrong with that is in the
+	// answer; after it, or an error, nothing has changed.
+	Reload(ctx context.Context) (Reloaded, error)
+}
+
+// Reloaded is what came of a reload.
+type Reloaded struct {
+	// Summary says what holds now.
+	Summary string `json:"summary,omitempty"`
+	// Notes say what hasn't changed although the configuration has.
+	Notes []string `json:"notes,omitempty"`
+	// Problems are those of the configuration.
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+// Problem is one of a configuration: where and what it is, and what to do.
+type Problem struct {
+	Where string `json:"where"`
+	Hint  string `json:"hint,omitempty"`
 }
 
 // Examination is what to look at.

@@ -18,7 +18,7 @@ import (
 // ErrNoService says that no service answers on the socket.
 var ErrNoService = errors.New("no service is running")
 
-// Client is the Service of another process.
+// Client is the Running service of another process.
 type Client struct{ path string }
 
 // Dial finds out whether a service answers on the control socket. The error is
@@ -57,6 +57,15 @@ func (c *Client) SignIn(ctx context.Context, account string, d tokens.Dialog) (A
 func (c *Client) SignOut(ctx context.Context, account string) error {
 	_, err := c.do(ctx, request{Command: logout, Account: account}, nil, nil)
 	return err
+}
+
+// Reload lets the service read its configuration again.
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	got, err := c.do(ctx, request{Command: reload}, nil, nil)
+	if err != nil || got.Reloaded == nil {
+		return Reloaded{}, err
+	}
+	return *got.Reloaded, nil
 }
 
 // do makes a request and speaks with d, or tells o, until the result is there.
@@ -104,7 +113,7 @@ func (c *Client) converse(ctx context.Context, conn *conn, r request, d tokens.D
 	defer pasting.Wait()
 	defer cancel()
 	within := quick
-	if r.Command == login || r.Command == check {
+	if r.Command == login || r.Command == check || r.Command == reload {
 		within = slow
 	}
 	for {

@@ -12,12 +12,13 @@ import (
 	"oauthproxy/tokens"
 )
 
-// fake is a Service whose parts a test gives.
+// fake is a Running service whose parts a test gives.
 type fake struct {
 	accounts []Account
 	err      error
 	signIn   func(ctx context.Context, account string, d tokens.Dialog) (Account, error)
 	check    func(ctx context.Context, e Examination, o doctor.Observer) error
+	reloaded Reloaded
 	out      []string // accounts signed out
 }
 
@@ -30,6 +31,8 @@ func (f *fake) SignIn(ctx context.Context, account string, d tokens.Dialog) (Acc
 func (f *fake) Check(ctx context.Context, e Examination, o doctor.Observer) error {
 	return f.check(ctx, e, o)
 }
+
+func (f *fake) Reload(context.Context) (Reloaded, error) { return f.reloaded, f.err }
 
 func (f *fake) SignOut(_ context.Context, account string) error {
 	f.out = append(f.out, account)
@@ -48,14 +51,14 @@ func socket(t *testing.T) string {
 }
 
 // serve serves f on a socket until the test ends, and returns its name.
-func serve(t *testing.T, f Service) string {
+func serve(t *testing.T, f Running) string {
 	t.Helper()
 	path := socket(t)
 	serveAt(t, path, f, nil)
 	return path
 }
 
-func serveAt(t *testing.T, path string, f Service, log *slog.Logger) *Server {
+func serveAt(t *testing.T, path string, f Running, log *slog.Logger) *Server {
 	t.Helper()
 	s, err := Listen(path, f, log)
 	if err != nil {

@@ -38,6 +38,7 @@ const (
 	login    = "login"
 	logout   = "logout"
 	check    = "check"
+	reload   = "reload"
 )
 
 // request is a client's first line.
@@ -82,6 +83,7 @@ type probe struct {
 type result struct {
 	Error    string    `json:"error,omitempty"`
 	Accounts []Account `json:"accounts,omitempty"`
+	Reloaded *Reloaded `json:"reloaded,omitempty"`
 }
 
 // carried is a secret on its way through the socket, the one place where it is

@@ -24,7 +24,7 @@ const (
 
 // Server answers on a control socket.
 type Server struct {
-	service  Service
+	service  Running
 	log      *slog.Logger
 	listener net.Listener
 	ctx      context.Context // done when the server closes
@@ -39,7 +39,7 @@ type Server struct {
 // Listen opens the control socket, readable for the process's user alone. One
 // that a crash has left behind is replaced; one that somebody answers on is an
 // error. A nil log gets nothing. Close must be called in the end.
-func Listen(path string, s Service, log *slog.Logger) (*Server, error) {
+func Listen(path string, s Running, log *slog.Logger) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}

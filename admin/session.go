@@ -51,6 +51,9 @@ func (s *Server) do(c *conn, r request) result {
 		return s.signIn(c, r.Account)
 	case logout:
 		return failed(s.service.SignOut(s.ctx, r.Account))
+	case reload:
+		done, err := s.service.Reload(s.ctx)
+		return result{Reloaded: &done, Error: failed(err).Error}
 	case check:
 		return s.check(c, r.Check)
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"oauthproxy/internal/sasl"
@@ -89,6 +90,23 @@ type Listener struct {
 	// Networks, when not empty, are the only ones that may connect.
 	Networks []netip.Prefix
 }
+
+// Port is an open port. What holds for the sessions to come may change while it
+// is served.
+type Port struct{ about atomic.Pointer[Listener] }
+
+// NewPort returns a port of which l holds.
+func NewPort(l *Listener) *Port {
+	p := new(Port)
+	p.Set(l)
+	return p
+}
+
+// Set changes what holds for the sessions to come.
+func (p *Port) Set(l *Listener) { p.about.Store(l) }
+
+// About is what holds now.
+func (p *Port) About() *Listener { return p.about.Load() }
 
 // OffersStartTLS tells whether STARTTLS may be said on this listener.
 func (l *Listener) OffersStartTLS() bool {

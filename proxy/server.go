@@ -99,8 +99,9 @@ func (s *Server) Update(settings Settings) {
 
 // Serve accepts connections until ln is closed, which Shutdown's caller does
 // first. It returns nil then.
-func (s *Server) Serve(ln net.Listener, l *Listener) error {
-	s.log.Info("listening", "protocol", l.Protocol.Name(), "address", ln.Addr().String(), "tls", string(l.TLS))
+func (s *Server) Serve(ln net.Listener, p *Port) error {
+	about := p.About()
+	s.log.Info("listening", "protocol", about.Protocol.Name(), "address", ln.Addr().String(), "tls", string(about.TLS))
 	var pause time.Duration
 	for {
 		conn, err := ln.Accept()
@@ -120,7 +121,7 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 			continue
 		}
 		pause = 0
-		s.accept(conn, l)
+		s.accept(conn, p.About())
 	}
 }
 

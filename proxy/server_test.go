@@ -129,7 +129,7 @@ func TestServeGoesOnAfterAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := make(chan error)
-	go func() { served <- b.Serve(&failingListener{ln, 3}, &b.listener) }()
+	go func() { served <- b.Serve(&failingListener{ln, 3}, proxy.NewPort(&b.listener)) }()
 	conn, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

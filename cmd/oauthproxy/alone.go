@@ -32,7 +32,7 @@ func openAlone(c *config.Config) (*alone, error) {
 
 // SignIn asks nobody for what couldn't be kept: it would end with the command.
 func (a *alone) SignIn(ctx context.Context, account string, d tokens.Dialog) (admin.Account, error) {
-	if a.persons[account] != "" {
+	if a.person(account) != "" {
 		if err := a.store.Try(account); err != nil {
 			return admin.Account{}, fmt.Errorf("nobody can sign in now, because that couldn't be kept: %w", err)
 		}

@@ -29,7 +29,7 @@ func controlSocket(stateDirectory string) string {
 
 // listenForCommands opens the control socket. Commands, which systemd doesn't
 // start, look for it in the state directory.
-func listenForCommands(stateDirectory string, s admin.Service, log *slog.Logger) (*admin.Server, error) {
+func listenForCommands(stateDirectory string, s admin.Running, log *slog.Logger) (*admin.Server, error) {
 	server, err := admin.Listen(controlSocket(stateDirectory), s, log)
 	if err != nil {
 		return nil, err

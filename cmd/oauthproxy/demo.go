@@ -37,7 +37,7 @@ func demo(ctx context.Context, args []string, u *ui) int {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	served := make(chan struct{})
-	go func() { p.serve(ctx); close(served) }()
+	go func() { p.serve(ctx, nil); close(served) }()
 	defer func() { stop(); <-served }()
 
 	story.introduce(s, p)
@@ -68,7 +68,7 @@ func startDemo(s *standIn, log *slog.Logger, once bool) (*service, error) {
 			return nil, err
 		}
 		var running *service
-		if running, err = newService(c, log); err == nil {
+		if running, err = newService(c, log, new(slog.LevelVar)); err == nil {
 			return running, nil
 		}
 	}

@@ -38,7 +38,7 @@ func (x *examiner) listeners() []doctor.Listener {
 }
 
 // ports are the open ones of the service, in the order of the configuration.
-func (x *examiner) ports() []listener {
+func (x *examiner) ports() []*port {
 	if x.open == nil {
 		return nil
 	}
@@ -59,7 +59,7 @@ func (x *examiner) certificates(chosen []config.Account) []doctor.Certificate {
 		switch {
 		case i < len(open):
 			all = append(all, doctor.Certificate{What: what, Load: func() ([]*x509.Certificate, error) {
-				return presented(open[i].about.Certificate)
+				return presented(open[i].shared.About().Certificate)
 			}})
 		case !l.IssuesCertificate():
 			all = append(all, doctor.Certificate{What: what, Load: func() ([]*x509.Certificate, error) {

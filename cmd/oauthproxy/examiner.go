@@ -26,7 +26,7 @@ type examiner struct {
 	// loaded is when the configuration was read.
 	loaded time.Time
 	// open returns the ports of the running service; nil: none runs.
-	open func() []listener
+	open func() []*port
 }
 
 func newExaminer(c *config.Config, s *signIns, roots *x509.CertPool) *examiner {
@@ -108,7 +108,7 @@ func (x *examiner) plan(chosen []config.Account) doctor.Plan {
 // token gets an access token by the account's flow. Where nobody has to sign in
 // it is a new one, for one that is kept says nothing of the credentials.
 func (x *examiner) token(ctx context.Context, mailbox string) (doctor.Token, error) {
-	if x.persons[mailbox] == "" {
+	if x.person(mailbox) == "" {
 		if _, err := x.broker.SignIn(ctx, mailbox, nil); err != nil {
 			return doctor.Token{}, tokenError(err)
 		}

@@ -42,12 +42,9 @@ type ledgerKeeper struct {
 // told and costs nothing but the count; one of a newer version isn't replaced.
 func openLedger(c *config.Config, log *slog.Logger) *ledgerKeeper {
 	k := &ledgerKeeper{
-		ledger: smtp.NewLedger(smtp.Pace{
-			MessagesPerMinute: c.Limits.MessagesPerMinute,
-			RecipientsPerDay:  c.Limits.RecipientsPerDay,
-		}),
-		file: filepath.Join(c.StateDirectory, ledgerFile),
-		log:  log,
+		ledger: smtp.NewLedger(pace(c)),
+		file:   filepath.Join(c.StateDirectory, ledgerFile),
+		log:    log,
 	}
 	text, err := safefile.Read(k.file, maxLedger)
 	if err == nil {
@@ -99,4 +96,9 @@ func (k *ledgerKeeper) save() {
 		k.log.Warn("can't save the count of recipients: a restart would forget it", "cause", err)
 	}
 	k.failed = true
+}
+
+// pace is that of each mailbox.
+func pace(c *config.Config) smtp.Pace {
+	return smtp.Pace{MessagesPerMinute: c.Limits.MessagesPerMinute, RecipientsPerDay: c.Limits.RecipientsPerDay}
 }

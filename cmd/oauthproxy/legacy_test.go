@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +21,7 @@ import (
 // oldServer is a listener's side of TLS, and the roots that its clients trust.
 func oldServer(t *testing.T, legacy bool) (server *tls.Config, roots *x509.CertPool) {
 	t.Helper()
-	c := &certificates{stateDirectory: t.TempDir(), log: newLog(io.Discard, config.Log{})}
+	c := &certificates{stateDirectory: t.TempDir(), log: newLog(io.Discard, config.Log{}, new(slog.LevelVar))}
 	server, err := c.serverTLS(config.Listener{Protocol: config.SMTP, Address: "127.0.0.1:0", TLS: config.Implicit, LegacyTLS: legacy})
 	if err != nil {
 		t.Fatal(err)

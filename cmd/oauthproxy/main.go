@@ -37,6 +37,7 @@ func commands() []command {
 		{"sandbox", "", "run the stand-ins alone and print a configuration for them", runSandbox},
 		{"setup", "[--print]", "ask for a first mailbox, tell what to do at Microsoft, write a configuration", runSetup},
 		{"serve", "", "run the proxy", serve},
+		{"reload", "", "let the running proxy read its configuration again; no session ends by it", reload},
 		{"login", "ACCOUNT", "sign in with Microsoft for a mailbox; where nobody needs to, fetch a token", login},
 		{"logout", "ACCOUNT", "forget a sign-in", logout},
 		{"accounts", "[--json]", "show how all accounts stand, and what to do", listAccounts},

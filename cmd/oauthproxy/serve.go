@@ -4,6 +4,10 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 
 	"oauthproxy/config"
 )
@@ -18,26 +22,60 @@ func serve(ctx context.Context, args []string, u *ui) int {
 	if c == nil {
 		return status
 	}
-	log := newLog(u.err, c.Log)
-	s, err := newService(c, log)
+	level := new(slog.LevelVar)
+	log := newLog(u.err, c.Log, level)
+	s, err := newService(c, log, level)
 	if err != nil {
 		return u.failLocked(err, "stop that process first; a second service needs a state_directory of its own")
 	}
 	log.Info("started", "version", currentRelease(), "accounts", len(c.Accounts), "listeners", len(c.Listeners))
-	s.serve(ctx)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	served, hurry := make(chan struct{}), make(chan struct{})
+	var listening sync.WaitGroup
+	listening.Go(func() { s.obey(signals, hurry, served) })
+	s.serve(ctx, hurry)
+	signal.Stop(signals)
+	close(served)
+	listening.Wait()
 	log.Info("stopped")
 	return exitWell
 }
 
-// newLog returns a log as configured.
-func newLog(w io.Writer, c config.Log) *slog.Logger {
-	options := &slog.HandlerOptions{}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err == nil {
-		options.Level = level
+// obey reloads at each SIGHUP. The first of the other signals ends the context
+// that the service serves in; at the second it hurries. It ends with the service.
+func (s *service) obey(signals <-chan os.Signal, hurry chan<- struct{}, served <-chan struct{}) {
+	stops := 0
+	for {
+		select {
+		case <-served:
+			return
+		case got := <-signals:
+			if got == syscall.SIGHUP {
+				_, _ = s.reload() // it logs what came of it
+				continue
+			}
+			if stops++; stops == 2 {
+				close(hurry)
+			}
+		}
 	}
+}
+
+// newLog returns a log as configured. Its level can be changed later.
+func newLog(w io.Writer, c config.Log, level *slog.LevelVar) *slog.Logger {
+	setLevel(level, c)
+	options := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// setLevel sets a log's level as configured.
+func setLevel(to *slog.LevelVar, c config.Log) {
+	var level slog.Level
+	if level.UnmarshalText([]byte(c.Level)) == nil {
+		to.Set(level)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"oauthproxy/admin"
 	"oauthproxy/config"
@@ -18,9 +19,12 @@ import (
 // for. One process at a time can have them open, if people have to sign in at
 // all: for applications alone there is nothing to keep.
 type signIns struct {
-	broker  *tokens.Broker
+	broker *tokens.Broker
+
+	mu      sync.Mutex        // over what a reload replaces
 	store   *tokens.Store     // nil where nobody has to sign in
 	persons map[string]string // who has to sign in, by account
+
 	// refusals tells what the mail servers have refused; nil where no proxy runs.
 	refusals func(account string) []proxy.Refusal
 }
@@ -28,45 +32,89 @@ type signIns struct {
 // openSignIns opens the store. The error is tokens.ErrLocked while another
 // process has it open.
 func openSignIns(c *config.Config, roots *x509.CertPool, log *slog.Logger) (*signIns, error) {
-	s := &signIns{persons: make(map[string]string)}
-	for _, a := range c.Accounts {
-		if c.Apps[a.App].HasPerson() {
-			s.persons[a.Mailbox] = a.Person()
-		}
+	s := &signIns{}
+	store, err := s.neededStore(c, log)
+	if err != nil {
+		return nil, err
 	}
 	warnOfApps(c, log)
-	options := tokens.Options{HTTPClient: entraClient(roots, c.HTTPProxy), Log: log}
-	if err := s.openStore(c, log); err != nil {
+	if s.broker, err = tokens.NewBroker(tokenAccounts(c), tokenOptions(c, roots, store, log)); err != nil {
+		closeStore(store)
 		return nil, err
 	}
-	if s.store != nil {
-		options.Store = s.store
-	}
-	broker, err := tokens.NewBroker(tokenAccounts(c), options)
-	if err != nil {
-		s.closeStore()
-		return nil, err
-	}
-	s.broker = broker
+	s.store, s.persons = store, personsOf(c)
 	return s, nil
 }
 
-// openStore opens the store if somebody has to sign in, or has at some time.
-func (s *signIns) openStore(c *config.Config, log *slog.Logger) error {
-	isNeeded := len(s.persons) > 0
+// update lets the accounts be those of another configuration. Those that are the
+// same go on as they are. After an error nothing has changed.
+func (s *signIns) update(c *config.Config, roots *x509.CertPool, same func(mailbox string) bool, log *slog.Logger) error {
+	before := s.storeNow()
+	store, err := s.neededStore(c, log)
+	if err != nil {
+		return err
+	}
+	if err := s.broker.Update(tokenAccounts(c), tokenOptions(c, roots, store, log), same); err != nil {
+		if store != before {
+			closeStore(store)
+		}
+		return err
+	}
+	warnOfApps(c, log)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.store, s.persons = store, personsOf(c)
+	return nil
+}
+
+func tokenOptions(c *config.Config, roots *x509.CertPool, store *tokens.Store, log *slog.Logger) tokens.Options {
+	options := tokens.Options{HTTPClient: entraClient(roots, c.HTTPProxy), Log: log}
+	if store != nil {
+		options.Store = store
+	}
+	return options
+}
+
+// personsOf says who has to sign in, by account.
+func personsOf(c *config.Config) map[string]string {
+	persons := make(map[string]string)
+	for _, a := range c.Accounts {
+		if c.Apps[a.App].HasPerson() {
+			persons[a.Mailbox] = a.Person()
+		}
+	}
+	return persons
+}
+
+// person is who has to sign in for the account; "" where nobody does.
+func (s *signIns) person(account string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.persons[account]
+}
+
+func (s *signIns) storeNow() *tokens.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.store
+}
+
+// neededStore returns the store that is open; else it opens one if somebody has
+// to sign in, or has at some time.
+func (s *signIns) neededStore(c *config.Config, log *slog.Logger) (*tokens.Store, error) {
+	if open := s.storeNow(); open != nil {
+		return open, nil
+	}
+	isNeeded := len(personsOf(c)) > 0
 	if !isNeeded && !tokens.HasSignIns(c.StateDirectory) {
-		return nil
+		return nil, nil
 	}
 	store, err := openUsable(c, log)
-	switch {
-	case err == nil:
-		s.store = store
-	case isNeeded:
-		return err
-	default:
+	if err != nil && !isNeeded {
 		log.Warn("can't look at sign-ins that are kept for nothing", "reason", err)
+		return nil, nil
 	}
-	return nil
+	return store, err
 }
 
 // openUsable opens the store, or one that waits for its key: whoever needs
@@ -97,10 +145,11 @@ func (s *signIns) Accounts(context.Context) ([]admin.Account, error) {
 		all = append(all, a)
 		known[strings.ToLower(a.Account)] = a.Person != ""
 	}
-	if s.store == nil {
+	store := s.storeNow()
+	if store == nil {
 		return all, nil
 	}
-	kept, _ := s.store.Accounts() // where it fails, each account says so
+	kept, _ := store.Accounts() // where it fails, each account says so
 	for _, account := range kept {
 		if !known[account] {
 			all = append(all, admin.Account{Account: account, State: notConfigured,
@@ -119,12 +168,13 @@ func (s *signIns) SignIn(ctx context.Context, account string, d tokens.Dialog) (
 
 // SignOut forgets a sign-in, also one that the configuration has no use for.
 func (s *signIns) SignOut(_ context.Context, account string) error {
-	if s.persons[account] != "" || s.store == nil {
+	store := s.storeNow()
+	if s.person(account) != "" || store == nil {
 		return s.broker.SignOut(account)
 	}
-	_, err := s.store.Load(account)
+	_, err := store.Load(account)
 	wasKept := !errors.Is(err, tokens.ErrNotFound)
-	if err := s.store.Delete(account); err != nil {
+	if err := store.Delete(account); err != nil {
 		return fmt.Errorf("what is kept for %s can't be removed: %w", account, err)
 	}
 	if _, isKnown := s.broker.Account(account); wasKept && !isKnown {
@@ -136,12 +186,12 @@ func (s *signIns) SignOut(_ context.Context, account string) error {
 // Close ends everything under way and lets go of the store.
 func (s *signIns) Close() {
 	s.broker.Close()
-	s.closeStore()
+	closeStore(s.storeNow())
 }
 
-func (s *signIns) closeStore() {
-	if s.store != nil {
-		_ = s.store.Close()
+func closeStore(store *tokens.Store) {
+	if store != nil {
+		_ = store.Close()
 	}
 }
 
@@ -150,7 +200,7 @@ func (s *signIns) describe(status tokens.Status) admin.Account {
 		Refusals:          s.refusalsOf(status.Account),
 		Account:           status.Account,
 		Flow:              string(status.Flow),
-		Person:            s.persons[status.Account],
+		Person:            s.person(status.Account),
 		SignedInAs:        status.SignedInAs,
 		TokenExpires:      status.TokenExpires,
 		RefreshedAt:       status.RefreshedAt,

@@ -23,6 +23,16 @@ func NewLedger(pace Pace) *Ledger {
 	return &Ledger{pace: pace, mailboxes: make(map[string]*pacer), senders: make(map[string]*pacer)}
 }
 
+// SetPace changes the pace of all mailboxes. What they have sent counts on.
+func (l *Ledger) SetPace(pace Pace) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pace = pace
+	for _, p := range l.mailboxes {
+		p.setPace(pace)
+	}
+}
+
 // mailbox returns the pacer of a mailbox.
 func (l *Ledger) mailbox(account string) *pacer {
 	return l.pacer(l.mailboxes, account, l.pace)

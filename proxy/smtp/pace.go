@@ -52,6 +52,20 @@ func newPacer(p Pace) *pacer {
 	return paced
 }
 
+// setPace changes the pace. What has been sent in the last minute counts on.
+func (p *pacer) setPace(pace Pace) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fresh := newPacer(pace)
+	if p.messages != nil && fresh.messages != nil {
+		p.messages.SetLimit(fresh.messages.Limit())
+		p.messages.SetBurst(fresh.messages.Burst())
+	} else {
+		p.messages = fresh.messages
+	}
+	p.pace = pace
+}
+
 // message waits until one more message may be sent, for at most patience: what
 // would take longer gives errTooFast at once. Messages go in the order in which
 // they came; one whose client leaves takes nothing from the others. sleep waits

@@ -102,7 +102,7 @@ func New(t testing.TB, protocol proxy.Protocol, o Options) *Stage {
 	if mode := o["listener"]; mode != "" {
 		s.About.TLS = proxy.TLSMode(mode)
 	}
-	s.running.Go(func() { _ = s.Server.Serve(s.Listener, s.About) })
+	s.running.Go(func() { _ = s.Server.Serve(s.Listener, proxy.NewPort(s.About)) })
 	t.Cleanup(func() { s.takeDown(t) })
 	return s
 }

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"oauthproxy/config"
+	"oauthproxy/proxy"
+	"oauthproxy/proxy/imap"
+	"oauthproxy/proxy/pop3"
+	"oauthproxy/proxy/smtp"
+)
+
+// port is an open port.
+type port struct {
+	net.Listener
+	address string // as configured
+	shared  *proxy.Port
+	// next is what will hold of it; see openPorts.
+	next *proxy.Listener
+}
+
+// openPorts opens the configuration's ports. Those that are open already stay
+// so, and nothing changes about them until their next is set. After an error
+// only those are open that were before; it names all that went wrong.
+func (s *service) openPorts(c *config.Config, before []*port) ([]*port, error) {
+	protocols := map[string]proxy.Protocol{
+		config.IMAP: imap.Protocol{},
+		config.POP3: pop3.Protocol{},
+		config.SMTP: smtp.Protocol{Ledger: s.recipients.ledger},
+	}
+	var (
+		all, opened  []*port
+		problems     []error
+		certificates = &certificates{stateDirectory: c.StateDirectory, log: s.log}
+		left         = slices.Clone(before)
+	)
+	for _, l := range c.Listeners {
+		about, err := describe(l, protocols[l.Protocol], certificates)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		p := take(&left, l.Address)
+		if p == nil {
+			if p, err = openPort(l, about); err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			opened = append(opened, p)
+		}
+		p.next = about
+		all = append(all, p)
+	}
+	if len(problems) > 0 {
+		closePorts(opened)
+		return nil, errors.Join(problems...)
+	}
+	return all, nil
+}
+
+// take takes the first port of that address out of the list; nil: there is none.
+func take(ports *[]*port, address string) *port {
+	i := slices.IndexFunc(*ports, func(p *port) bool { return p.address == address })
+	if i < 0 {
+		return nil
+	}
+	p := (*ports)[i]
+	*ports = slices.Delete(*ports, i, i+1)
+	return p
+}
+
+func openPort(l config.Listener, about *proxy.Listener) (*port, error) {
+	opened, err := net.Listen("tcp", l.Address)
+	if err != nil {
+		return nil, fmt.Errorf("can't listen for %s: %w", l.Protocol, err)
+	}
+	return &port{Listener: opened, address: l.Address, shared: proxy.NewPort(about)}, nil
+}
+
+func closePorts(ports []*port) {
+	for _, p := range ports {
+		_ = p.Close()
+	}
+}
+
+// servePort serves a port until it is closed.
+func (s *service) servePort(p *port) {
+	s.serving.Go(func() { _ = s.server.Serve(p.Listener, p.shared) })
+}
+
+// openPortsNow are the open ports, in the order of the configuration.
+func (s *service) openPortsNow() []*port {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ports
+}
+
+// describe tells the proxy about a listener.
+func describe(l config.Listener, protocol proxy.Protocol, certificates *certificates) (*proxy.Listener, error) {
+	about := &proxy.Listener{
+		Protocol: protocol,
+		Address:  l.Address,
+		TLS:      proxy.TLSMode(l.TLS),
+		Networks: l.Networks,
+		// Elsewhere than on this machine a password in clear is for
+		// networks that somebody has named alone.
+		RequireTLS: l.TLS != config.None && !l.NamesNetworks() && !l.IsLoopback(),
+	}
+	if l.TLS == config.None {
+		return about, nil
+	}
+	var err error
+	about.Certificate, err = certificates.serverTLS(l)
+	return about, err
+}
