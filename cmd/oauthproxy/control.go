@@ -30,6 +30,9 @@ func controlSocket(stateDirectory string) string {
 // listenForCommands opens the control socket. Commands, which systemd doesn't
 // start, look for it in the state directory.
 func listenForCommands(stateDirectory string, s admin.Running, log *slog.Logger) (*admin.Server, error) {
+	if err := os.MkdirAll(stateDirectory, 0o700); err != nil {
+		return nil, err
+	}
 	server, err := admin.Listen(controlSocket(stateDirectory), s, log)
 	if err != nil {
 		return nil, err

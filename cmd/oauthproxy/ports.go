@@ -16,7 +16,7 @@ import (
 // port is an open port.
 type port struct {
 	net.Listener
-	address string // as configured
+	protocol, address string // as configured, when it was opened
 	shared  *proxy.Port
 	// next is what will hold of it; see openPorts.
 	next *proxy.Listener
@@ -43,7 +43,7 @@ func (s *service) openPorts(c *config.Config, before []*port) ([]*port, error) {
 			problems = append(problems, err)
 			continue
 		}
-		p := take(&left, l.Address)
+		p := take(&left, l)
 		if p == nil {
 			if p, err = openPort(l, about); err != nil {
 				problems = append(problems, err)
@@ -61,9 +61,13 @@ func (s *service) openPorts(c *config.Config, before []*port) ([]*port, error) {
 	return all, nil
 }
 
-// take takes the first port of that address out of the list; nil: there is none.
-func take(ports *[]*port, address string) *port {
-	i := slices.IndexFunc(*ports, func(p *port) bool { return p.address == address })
+// take takes the listener's port out of the list; nil: there is none. One that
+// the system has chosen stays with its protocol.
+func take(ports *[]*port, l config.Listener) *port {
+	_, number, _ := net.SplitHostPort(l.Address)
+	i := slices.IndexFunc(*ports, func(p *port) bool {
+		return p.address == l.Address && (p.protocol == l.Protocol || number != "0")
+	})
 	if i < 0 {
 		return nil
 	}
@@ -77,7 +81,7 @@ func openPort(l config.Listener, about *proxy.Listener) (*port, error) {
 	if err != nil {
 		return nil, fmt.Errorf("can't listen for %s: %w", l.Protocol, err)
 	}
-	return &port{Listener: opened, address: l.Address, shared: proxy.NewPort(about)}, nil
+	return &port{Listener: opened, protocol: l.Protocol, address: l.Address, shared: proxy.NewPort(about)}, nil
 }
 
 func closePorts(ports []*port) {
