@@ -74,8 +74,12 @@ func serveOwn(t *testing.T, protocol proxy.Protocol, l proxy.Listener, logins ..
 	}
 	upstream := proxy.Route{Address: "upstream.invalid:587", TLS: proxy.TLSStart, User: mailbox}
 	server := proxy.NewServer(proxy.Options{
-		Accounts: directory, Routes: map[string]map[string]proxy.Route{mailbox: {protocol.Name(): upstream}}, Tokens: noTokens{t}, HostName: ourName, UpstreamTLS: &tls.Config{},
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Settings: proxy.Settings{
+			Accounts:    directory,
+			Routes:      map[string]map[string]proxy.Route{mailbox: {protocol.Name(): upstream}},
+			UpstreamTLS: &tls.Config{},
+		},
+		Tokens: noTokens{t}, HostName: ourName, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	ln, err := net.Listen("tcp", cmp.Or(l.Address, "127.0.0.1:0"))
 	if err != nil {
@@ -84,7 +88,7 @@ func serveOwn(t *testing.T, protocol proxy.Protocol, l proxy.Listener, logins ..
 	l.Protocol, l.Address = protocol, ln.Addr().String()
 	l.Certificate = &tls.Config{Certificates: []tls.Certificate{certificate(t, -days, 90*days, ourName)}}
 	var running sync.WaitGroup
-	running.Go(func() { _ = server.Serve(ln, &l) })
+	running.Go(func() { _ = server.Serve(ln, proxy.NewPort(&l)) })
 	t.Cleanup(func() {
 		_ = ln.Close()
 		ended, cancel := context.WithCancel(context.Background())

@@ -17,7 +17,7 @@ import (
 type port struct {
 	net.Listener
 	protocol, address string // as configured, when it was opened
-	shared  *proxy.Port
+	shared            *proxy.Port
 	// next is what will hold of it; see openPorts.
 	next *proxy.Listener
 }

@@ -56,13 +56,11 @@ func newPacer(p Pace) *pacer {
 func (p *pacer) setPace(pace Pace) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fresh := newPacer(pace)
-	if p.messages != nil && fresh.messages != nil {
-		p.messages.SetLimit(fresh.messages.Limit())
-		p.messages.SetBurst(fresh.messages.Burst())
-	} else {
-		p.messages = fresh.messages
+	fresh := newPacer(pace).messages
+	if p.messages != nil && fresh != nil {
+		fresh.tokens -= p.messages.size - p.messages.left()
 	}
+	p.messages = fresh
 	p.pace = pace
 }
 

@@ -270,3 +270,31 @@ func TestTurnsThatAreGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// TestSetPace: what has been sent in the last minute counts on, whatever the
+// limit is then.
+func TestSetPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{MessagesPerMinute: 30})
+		send := func() error { return p.message(0, nil) }
+		for range 10 {
+			if err := send(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.setPace(Pace{MessagesPerMinute: 10})
+		if err := send(); !errors.Is(err, errTooFast) {
+			t.Errorf("the eleventh, of ten a minute: %v", err)
+		}
+		p.setPace(Pace{MessagesPerMinute: 12})
+		if err := send(); err != nil {
+			t.Errorf("of twelve: %v", err)
+		}
+		p.setPace(Pace{})
+		for range 100 {
+			if err := send(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
