@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"oauthproxy/admin"
 	"oauthproxy/config"
 	"oauthproxy/doctor"
+	"oauthproxy/internal/remedy"
+	"oauthproxy/tokens"
 )
 
 // examiner lets the doctor look at what a configuration describes.
@@ -91,6 +94,7 @@ func (x *examiner) checkConfiguration(o doctor.Observer) {
 func (x *examiner) plan(chosen []config.Account) doctor.Plan {
 	p := doctor.Plan{
 		IsServing: x.open != nil,
+		HostName:  hostName(),
 		HTTP:      entraClient(x.roots, x.config.HTTPProxy),
 		TLS:       &tls.Config{RootCAs: x.roots},
 		Token:     x.token,
@@ -182,4 +186,19 @@ func plural(n int, what string) string {
 }
 
 // tokenError tells the doctor why there is no token.
-func tokenError(err error) error { return err }
+func tokenError(err error) error {
+	e, ok := errors.AsType[*tokens.Error](err)
+	if !ok {
+		return err
+	}
+	return &doctor.TokenError{
+		AADSTS: e.AADSTS, Class: remedyClasses[e.Class], Text: e.Text, TraceID: e.TraceID, CorrelationID: e.CorrelationID,
+	}
+}
+
+var remedyClasses = map[tokens.Class]remedy.Class{
+	tokens.TryLater:            remedy.Later,
+	tokens.PersonNeeded:        remedy.Person,
+	tokens.AdministratorNeeded: remedy.Administrator,
+	tokens.SetUpWrong:          remedy.SetUp,
+}

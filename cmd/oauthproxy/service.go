@@ -60,6 +60,7 @@ func newService(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*serv
 		Settings: settings(c, directory, roots),
 		Tokens:   tokenSource{signIns.broker},
 		HostName: hostName(),
+		Explain:  s.explain,
 		Log:      log,
 	})
 	signIns.refusals = s.server.Refusals
