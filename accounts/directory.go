@@ -11,7 +11,7 @@ import (
 
 // Directory knows all logins. It may be used by many sessions at once.
 type Directory struct {
-	users     map[string]*login // by foldUser(user)
+	users     map[string]*login // by FoldUser(user)
 	byAddress []*login
 
 	// decoy is hashed for an unknown user: the costliest hash in use.
@@ -96,7 +96,7 @@ func (d *Directory) add(mailbox string, l Login) error {
 		return fmt.Errorf("login %q: the password hash is unusable: %w", l.User, err)
 	}
 	added.hash = h
-	user := foldUser(l.User)
+	user := FoldUser(l.User)
 	if other := d.users[user]; other != nil {
 		return fmt.Errorf("login %q: the user is claimed already, by account %s (case doesn't matter)", l.User, other.account)
 	}
@@ -143,10 +143,10 @@ func (l *login) network(addr netip.Addr) (netip.Prefix, bool) {
 	return l.networks[i], true
 }
 
-// foldUser maps user names that differ only in case to one, by Unicode's
+// FoldUser maps user names that differ only in case to one, by Unicode's
 // simple case folding: the smallest of the characters that fold together
 // stands for all. Bytes that aren't UTF-8 are read as Latin-1.
-func foldUser(user string) string {
+func FoldUser(user string) string {
 	return strings.Map(func(r rune) rune {
 		smallest := r
 		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {

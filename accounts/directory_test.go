@@ -53,13 +53,13 @@ func TestAddressesOverlapWithinOneAccount(t *testing.T) {
 func TestFoldUser(t *testing.T) {
 	same := [][2]string{{"Alice", "aLICE"}, {"ß", "ẞ"}, {"ΣΑΜΟΣ", "σαμος"}, {"K", "\u212a"}, {"j\xfcrgen", "JÜRGEN"}, {"", ""}}
 	for _, pair := range same {
-		if foldUser(pair[0]) != foldUser(pair[1]) {
+		if FoldUser(pair[0]) != FoldUser(pair[1]) {
 			t.Errorf("%q and %q differ", pair[0], pair[1])
 		}
 	}
 	differ := [][2]string{{"a", "b"}, {"ss", "ß"}, {"a", "a "}, {"a\xfe", "a\xff"}, {"i", "ı"}}
 	for _, pair := range differ {
-		if foldUser(pair[0]) == foldUser(pair[1]) {
+		if FoldUser(pair[0]) == FoldUser(pair[1]) {
 			t.Errorf("%q and %q are the same", pair[0], pair[1])
 		}
 	}

@@ -40,7 +40,7 @@ func listed(list []string, address string) bool {
 		return false
 	}
 	for _, entry := range list {
-		if foldUser(entry) == foldUser(address) || entry[0] == '@' && foldUser(entry) == foldUser("@"+domain) {
+		if FoldUser(entry) == FoldUser(address) || entry[0] == '@' && FoldUser(entry) == FoldUser("@"+domain) {
 			return true
 		}
 	}

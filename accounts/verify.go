@@ -15,7 +15,7 @@ import (
 // is wrong with it.
 func (d *Directory) Verify(ctx context.Context, a Attempt) (Grant, error) {
 	addr := plainAddress(a.Address)
-	l := d.users[foldUser(a.User)]
+	l := d.users[FoldUser(a.User)]
 	barred := l.barred(a.Protocol, addr)
 	if barred == nil && d.remembered.has(d.fingerprint(l, a)) {
 		return l.grant(), nil

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -69,10 +70,16 @@ type bubble struct {
 // newBubble returns a server of one account. The end of the test stops it.
 func newBubble(t testing.TB, protocol proxy.Protocol, tokens proxy.Tokens) *bubble {
 	t.Helper()
-	directory, err := accounts.New([]accounts.Account{{Mailbox: mailbox, Logins: []accounts.Login{
+	return newBubbleFor(t, protocol, tokens, []accounts.Login{
 		{User: "alice", PasswordHash: passwordHash()},
 		{User: "kiosk", PasswordHash: passwordHash(), Sending: &accounts.Sending{MessagesPerMinute: 4}},
-	}}})
+	})
+}
+
+// newBubbleFor is the same with other logins.
+func newBubbleFor(t testing.TB, protocol proxy.Protocol, tokens proxy.Tokens, logins []accounts.Login) *bubble {
+	t.Helper()
+	directory, err := accounts.New([]accounts.Account{{Mailbox: mailbox, Logins: logins}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,10 +117,26 @@ func (b *bubble) stop() { b.Shutdown(context.Background()) }
 // connect connects a client; the end of the test closes it.
 func (b *bubble) connect(t *testing.T) *client {
 	t.Helper()
+	return b.connectFrom(t, netip.Addr{})
+}
+
+// connectFrom returns a client that comes from an address.
+func (b *bubble) connectFrom(t testing.TB, address netip.Addr) *client {
+	t.Helper()
 	here, there := net.Pipe()
 	t.Cleanup(func() { _ = here.Close() })
-	b.Accept(there, &b.listener)
+	b.Accept(addressed{there, address}, &b.listener)
 	return &client{Conn: here, in: bufio.NewReader(here)}
+}
+
+// addressed is a connection with an address of the test's choice.
+type addressed struct {
+	net.Conn
+	from netip.Addr
+}
+
+func (a addressed) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.from, 1))
 }
 
 // dials makes serve the upstream of every connection.

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"oauthproxy/internal/wire"
@@ -46,7 +48,7 @@ func TestLimits(t *testing.T) {
 			for _, s := range arrivals {
 				census.leave(s)
 			}
-			if census.loggedIn != 0 || len(census.byAddr) != 0 || len(census.byLogin) != 0 || len(census.present) != 0 || census.arriving.Len() != 0 {
+			if census.loggedIn != 0 || len(census.byAddr) != 0 || len(census.byLogin) != 0 || len(census.present) != 0 || len(census.arriving) != 0 || census.arrived != 0 {
 				t.Errorf("left over: %+v", &census)
 			}
 		})
@@ -64,8 +66,8 @@ func TestLogOut(t *testing.T) {
 		t.Fatal("the limit isn't held")
 	}
 	census.logOut(first)
-	if census.arriving.Len() != 2 {
-		t.Errorf("%d arrive", census.arriving.Len())
+	if census.arrived != 2 {
+		t.Errorf("%d arrive", census.arrived)
 	}
 	if !census.logIn(second) {
 		t.Error("the place isn't free again")
@@ -73,16 +75,16 @@ func TestLogOut(t *testing.T) {
 	census.leave(first)
 	census.leave(second)
 	census.logOut(second) // has left: nothing to take back
-	if census.loggedIn != 0 || census.arriving.Len() != 0 || len(census.present) != 0 {
+	if census.loggedIn != 0 || census.arrived != 0 || len(census.arriving) != 0 || len(census.present) != 0 {
 		t.Errorf("left over: %+v", &census)
 	}
 }
 
-// When too many arrive the oldest makes way, and can't log in any more.
+// When too many of one client arrive its oldest makes way, and can't log in any more.
 func TestOldestMakesWay(t *testing.T) {
 	census := newCensus(Limits{})
 	var all []*Session
-	for range maxArriving {
+	for range maxArrivingPerClient {
 		s := newArrival("192.0.2.1", "m", "a")
 		if oldest, ok := census.arrive(s); oldest != nil || !ok {
 			t.Fatal("one had to make way too early")
@@ -94,7 +96,7 @@ func TestOldestMakesWay(t *testing.T) {
 	}
 	census.logOut(all[0]) // and is the youngest now
 	for i := range 3 {
-		oldest, ok := census.arrive(newArrival("192.0.2.2", "m", "b"))
+		oldest, ok := census.arrive(newArrival("192.0.2.1", "m", "b"))
 		if !ok || oldest != all[1+i] {
 			t.Fatalf("number %d didn't make way", 1+i)
 		}
@@ -103,8 +105,8 @@ func TestOldestMakesWay(t *testing.T) {
 		}
 		census.leave(oldest)
 	}
-	if census.arriving.Len() != maxArriving {
-		t.Errorf("%d arrive", census.arriving.Len())
+	if census.arrived != maxArrivingPerClient {
+		t.Errorf("%d arrive", census.arrived)
 	}
 }
 
@@ -122,5 +124,94 @@ func TestStop(t *testing.T) {
 	}
 	if _, ok := census.arrive(newArrival("192.0.2.1", "m", "c")); ok || !census.stopping {
 		t.Error("one more is let in")
+	}
+}
+
+// arriveFrom lets so many sessions of an address arrive, and returns them and
+// those who had to make way.
+func arriveFrom(t *testing.T, c *census, address string, n int) (came, expelled []*Session) {
+	t.Helper()
+	for range n {
+		s := newArrival(address, "m", "a")
+		other, ok := c.arrive(s)
+		if !ok {
+			t.Fatal("not let in")
+		}
+		came = append(came, s)
+		if other != nil {
+			expelled = append(expelled, other)
+		}
+	}
+	return came, expelled
+}
+
+// The client that has most connections makes way for others, whoever came
+// first. An IPv6 /64 is one client.
+func TestLargestMakesWay(t *testing.T) {
+	census := newCensus(Limits{})
+	few, _ := arriveFrom(t, &census, "192.0.2.1", 10)
+	var many []*Session
+	for i := range 200 {
+		came, _ := arriveFrom(t, &census, fmt.Sprintf("2001:db8::%x", i), 1)
+		many = append(many, came...)
+	}
+	for i := range maxArriving - 210 {
+		arriveFrom(t, &census, fmt.Sprintf("198.18.%d.%d", i/256, i%256), 1)
+	}
+	_, expelled := arriveFrom(t, &census, "192.0.2.2", 100)
+	if !slices.Equal(expelled, many[:100]) {
+		t.Fatalf("%d made way, want those of the client with most", len(expelled))
+	}
+	_, expelled = arriveFrom(t, &census, "192.0.2.2", 50) // which has as many now
+	for _, other := range expelled {
+		if other.address != netip.MustParseAddr("192.0.2.2") && other.address.Is4() {
+			t.Errorf("%v made way", other.address)
+		}
+	}
+	if census.present[few[0]] == nil {
+		t.Error("one with few made way")
+	}
+}
+
+// Of clients with one connection each, the one that has waited longest without
+// showing credentials makes way.
+func TestIdleOnesMakeWayFirst(t *testing.T) {
+	census := newCensus(Limits{})
+	var all []*Session
+	for i := range maxArriving {
+		came, _ := arriveFrom(t, &census, fmt.Sprintf("198.18.%d.%d", i/256, i%256), 1)
+		all = append(all, came...)
+	}
+	census.hasShown(all[0])
+	_, expelled := arriveFrom(t, &census, "192.0.2.1", 2)
+	if !slices.Equal(expelled, all[1:3]) {
+		t.Error("not the idle ones made way")
+	}
+	census.hasShown(all[1]) // too late
+	if census.logIn(all[1]) || !census.logIn(all[0]) {
+		t.Error("the wrong one logs in")
+	}
+	for range maxArriving - 1 {
+		if census.outstay() == nil {
+			t.Fatal("nobody makes way")
+		}
+	}
+	if census.outstay() != nil || census.arrived != 0 || len(census.arriving) != 0 {
+		t.Error("somebody is left")
+	}
+}
+
+// BenchmarkArrive is what a flood from many addresses costs, one connection of
+// each, when the census is full.
+func BenchmarkArrive(b *testing.B) {
+	census := newCensus(Limits{})
+	arrivals := make([]*Session, 2*maxArriving)
+	for i := range arrivals {
+		arrivals[i] = newArrival(fmt.Sprintf("198.18.%d.%d", i/256, i%256), "m", "a")
+	}
+	for i := 0; b.Loop(); i++ {
+		if other, _ := census.arrive(arrivals[i%len(arrivals)]); other != nil {
+			census.leave(other)
+		}
 	}
 }

@@ -41,6 +41,17 @@ func (n *notebook[K, V]) write(key K, change func(*V)) {
 	change(&place.Value.(*note[K, V]).value)
 }
 
+// read returns the key's note, if there is one.
+func (n *notebook[K, V]) read(key K) (value V, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	place, ok := n.notes[key]
+	if ok {
+		value = place.Value.(*note[K, V]).value
+	}
+	return value, ok
+}
+
 // all returns the notes, the one written last first.
 func (n *notebook[K, V]) all() []V {
 	n.mu.Lock()

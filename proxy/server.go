@@ -23,10 +23,6 @@ type Limits struct {
 	SessionsPerLogin   int // logged in, of one login
 }
 
-// maxArriving bounds the connections that are not logged in. When one more
-// comes, the oldest makes way: idle connections can't shut others out.
-const maxArriving = 1000
-
 // Options are what a Server is made of.
 type Options struct {
 	Settings
@@ -65,6 +61,9 @@ type Server struct {
 	legacy  *notebook[netip.Addr, LegacyClient]
 	advised *notebook[advisedKey, advised]
 	commons commons
+
+	guard     guard
+	recurring recurring
 }
 
 // NewServer returns a Server that listens nowhere yet.
@@ -84,8 +83,11 @@ func NewServer(o Options) *Server {
 		census:    newCensus(o.Limits),
 		legacy:    newNotebook[netip.Addr, LegacyClient](maxLegacyClients),
 		advised:   newNotebook[advisedKey, advised](maxAdvised),
+		guard:     newGuard(),
+		recurring: newRecurring(o.Log),
 	}
 	s.settings.Store(&o.Settings)
+	upstreams.dial = s.makingRoom(upstreams.dial)
 	return s
 }
 
@@ -111,6 +113,7 @@ func (s *Server) Serve(ln net.Listener, p *Port) error {
 		if err != nil {
 			// Out of descriptors, mostly: a moment later there may be
 			// one, and a loop without a pause would take a whole core.
+			s.makeRoom(err)
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.log.Error("accepting a connection failed", "address", ln.Addr().String(), "cause", err, "pause", pause.String())
 			select {
@@ -140,9 +143,7 @@ func (s *Server) accept(conn net.Conn, l *Listener) {
 		_ = conn.Close()
 		return
 	}
-	if oldest != nil {
-		oldest.Client.Interrupt()
-	}
+	makeWay(oldest)
 	go s.serve(session)
 }
 
@@ -192,6 +193,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	s.cancel()
 	<-done
 	s.commons.close()
+	s.recurring.stop()
 }
 
 // Refusals returns what has last gone wrong between an account and its mail

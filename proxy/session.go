@@ -59,7 +59,8 @@ type Session struct {
 	started time.Time
 	loggedIn,
 	admitted bool
-	up, down int64 // bytes relayed
+	came     uint64 // its number among those that arrive
+	up, down int64  // bytes relayed
 }
 
 // Sending are the rules for what a login sends.
@@ -143,7 +144,7 @@ func (s *Session) logIn(ctx context.Context, d Dialogue, c Credentials, tries in
 	if tries > maxTries {
 		return &Failure{Kind: TooManyAttempts}
 	}
-	s.setPhase("verifying the local password")
+	s.server.census.hasShown(s)
 	if failure := s.verify(ctx, c); failure != nil {
 		return failure
 	}
@@ -171,10 +172,10 @@ func (s *Session) logIn(ctx context.Context, d Dialogue, c Credentials, tries in
 // verify holds promise number one: nothing leaves the machine before the local
 // password is verified, or the address of a device that has none.
 func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
-	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	settings := s.server.settings.Load()
-	grant, err := s.grant(ctx, settings.Accounts, c)
+	grant, settings, err := s.grant(ctx, c)
+	if failure, ok := errors.AsType[*Failure](err); ok {
+		return failure
+	}
 	switch {
 	case errors.Is(err, accounts.ErrBusy), errors.Is(err, context.DeadlineExceeded):
 		return &Failure{Kind: Busy, Text: "too many logins at once, try again in a moment", Cause: err}
@@ -191,20 +192,34 @@ func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
 	return nil
 }
 
-func (s *Session) grant(ctx context.Context, known *accounts.Directory, c Credentials) (accounts.Grant, error) {
+// grant verifies the client, and returns the settings that it was verified by.
+func (s *Session) grant(ctx context.Context, c Credentials) (grant accounts.Grant, settings *Settings, err error) {
+	s.setPhase("verifying the local password")
 	if c.ByAddress {
-		grant, ok := known.VerifyAddress(s.Protocol(), s.address)
+		settings = s.server.settings.Load()
+		grant, ok := settings.Accounts.VerifyAddress(s.Protocol(), s.address)
 		if !ok {
-			return accounts.Grant{}, accounts.ErrRefused
+			err = accounts.ErrRefused
 		}
-		return grant, nil
+		return grant, settings, err
 	}
-	return known.Verify(ctx, accounts.Attempt{
+	turn, failure := s.turn(c.User)
+	if failure != nil {
+		return accounts.Grant{}, nil, failure
+	}
+	err = errors.New("not verified") // which a panic leaves
+	defer func() { turn.end(err) }()
+	s.setPhase("verifying the local password")
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	settings = s.server.settings.Load()
+	grant, err = settings.Accounts.Verify(ctx, accounts.Attempt{
 		Protocol: s.Protocol(),
 		User:     c.User,
 		Password: c.Password,
 		Address:  s.address,
 	})
+	return grant, settings, err
 }
 
 // KnowsAddress tells whether the client's address is all that one of the
@@ -232,7 +247,11 @@ func (s *Session) refused(f *Failure, user string) {
 	if f.Kind == Internal {
 		level = slog.LevelError
 	}
-	attrs := []any{"login", Sanitize([]byte(user)), "account", s.Account, "while", s.phase, "reason", f.Kind.String(), "cause", f.Cause}
+	login := Sanitize([]byte(user))
+	if !s.server.recurring.isNew(s, login, f) {
+		level = slog.LevelDebug
+	}
+	attrs := []any{"login", login, "account", s.Account, "while", s.phase, "reason", f.Kind.String(), "cause", f.Cause}
 	s.Log.Log(context.Background(), level, "refused", append(attrs, f.Attributes(s.Account)...)...)
 }
 

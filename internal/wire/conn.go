@@ -219,6 +219,9 @@ func (c *Conn) HasLine() bool {
 	return bytes.IndexByte(c.buf[c.start:c.end], '\n') >= 0
 }
 
+// Ahead returns how many bytes have been read ahead.
+func (c *Conn) Ahead() int { return c.end - c.start }
+
 // fill reads once into the free part of the buffer, which grows as needed.
 func (c *Conn) fill(deadline time.Time) error {
 	if err := c.beforeRead(deadline); err != nil {
