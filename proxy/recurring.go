@@ -66,7 +66,8 @@ func (r *recurring) isNew(s *Session, login string, f *Failure) bool {
 		}
 	}
 	known.times++
-	known.last = []any{"last_client", s.address, "last_login", login, "last_session", s.ID, "last_reason", f.Kind.String(), "last_cause", f.Cause}
+	known.last = append([]any{"last_client", s.address, "last_login", login, "last_session", s.ID,
+		"last_reason", f.Kind.String(), "last_cause", f.Cause}, f.Attributes(s.Account)...)
 	return false
 }
 

@@ -10,10 +10,16 @@ import (
 	"time"
 )
 
-// pop3Name is a protocol by name alone.
-type pop3Name struct{ Protocol }
+// byName is a protocol by name alone.
+type byName struct{ Protocol }
 
-func (pop3Name) Name() string { return "pop3" }
+func (byName) Name() string { return "pop3" }
+
+func (r *recurring) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sorts)
+}
 
 // More sorts of refusals than are told apart share a line, and once a minute
 // has passed without any, the next is told at once.
@@ -22,7 +28,7 @@ func TestManySortsOfRefusals(t *testing.T) {
 		var log strings.Builder
 		r := newRecurring(slog.New(slog.NewTextHandler(&log, nil)))
 		s := newArrival("192.0.2.1", "", "")
-		s.ID, s.Listener = "7Q3F", &Listener{Protocol: pop3Name{}}
+		s.ID, s.Listener = "7Q3F", &Listener{Protocol: byName{}}
 		f := &Failure{Kind: BadCredentials, Cause: errors.New("unknown user")}
 		news := 0
 		for i := range maxRecurring + 50 {
@@ -30,8 +36,8 @@ func TestManySortsOfRefusals(t *testing.T) {
 				news++
 			}
 		}
-		if news != maxRecurring || len(r.sorts) != maxRecurring+1 {
-			t.Errorf("%d are told of, %d sorts", news, len(r.sorts))
+		if n := r.count(); news != maxRecurring || n != maxRecurring+1 {
+			t.Errorf("%d are told of, %d sorts", news, n)
 		}
 		time.Sleep(refusalsEvery)
 		synctest.Wait()
@@ -40,8 +46,8 @@ func TestManySortsOfRefusals(t *testing.T) {
 		}
 		time.Sleep(refusalsEvery)
 		synctest.Wait()
-		if len(r.sorts) != 0 {
-			t.Errorf("%d sorts are left", len(r.sorts))
+		if n := r.count(); n != 0 {
+			t.Errorf("%d sorts are left", n)
 		}
 		if !r.isNew(s, "nobody1049", f) {
 			t.Error("a new one isn't told of")
@@ -56,7 +62,7 @@ func TestRefusalsAtTheEnd(t *testing.T) {
 		var log strings.Builder
 		r := newRecurring(slog.New(slog.NewTextHandler(&log, nil)))
 		s := newArrival("192.0.2.1", "", "")
-		s.Listener = &Listener{Protocol: pop3Name{}}
+		s.Listener = &Listener{Protocol: byName{}}
 		for range 3 {
 			r.isNew(s, "alice", &Failure{Kind: BadCredentials})
 		}
