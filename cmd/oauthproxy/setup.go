@@ -147,6 +147,9 @@ func (s *setup) showCommands() {
 		s.command("key", registration.KeyCommand(shellWord(s.beside("app.key")), shellWord(s.beside("app.crt"))))
 		s.row("upload", s.beside("app.crt")+", and that alone, to the registration")
 	}
+	if !s.check {
+		s.command("check it", "oauthproxy check"+file)
+	}
 	s.command("run it", "oauthproxy serve"+file)
 }
 
@@ -156,8 +159,8 @@ func (s *setup) goOn() int {
 		command string
 		wanted  bool
 	}{{"login", s.signIn}, {"check", s.check}} {
-		c, ok := find(next.command)
-		if !ok || !next.wanted {
+		c, _ := find(next.command)
+		if !next.wanted {
 			continue
 		}
 		fmt.Fprintln(s.err)

@@ -27,7 +27,7 @@ func TestSetupRegistersFirst(t *testing.T) {
 		t.Errorf("in the middle there are %s", got)
 	}
 	s.typeIn("common\n")
-	s.play([]reply{{"tenant: ", tenantID}, {"client ID: ", "not-an-id"}, {"client ID: ", ""}, {"client ID: ", appID}, {"[yes]: ", "no"}})
+	s.play([]reply{{"tenant: ", tenantID}, {"client ID: ", "not-an-id"}, {"client ID: ", ""}, {"client ID: ", appID}, {"[yes]: ", "no"}, {"[yes]: ", "no"}})
 	said := s.ends(exitWell)
 	contains(t, said, "that stands for many directories, and it takes one", "it takes an ID such as", "It is needed for the configuration.")
 	if strings.Count(said, "What is to be done at Microsoft") != 1 {
@@ -48,7 +48,7 @@ func TestSetupOverwritesNothingUnasked(t *testing.T) {
 	s := newSetupIn(t, folder)
 	other := filepath.Join(folder, "other.yaml")
 	s.play(cloudAndMailbox, bySecret, here, []reply{{"[no]: ", ""}, {"file, or -: ", folder}, {"file, or -: ", filepath.Join(folder, "config.yaml", "x")}, {"file, or -: ", other}}, registered,
-		[]reply{{"[yes]: ", "no"}, {"client secret: ", appID}, {"client secret: ", "new"}, {"[yes]: ", ""}, {"[no]: ", ""}})
+		[]reply{{"[yes]: ", "no"}, {"client secret: ", appID}, {"client secret: ", "new"}, {"[yes]: ", ""}, {"[no]: ", ""}, {"[yes]: ", "no"}})
 	said := s.ends(exitWell)
 	contains(t, said, "is there already. Overwrite it?", "is there, and is no file", "is no folder", "looks like the Secret ID", "Overwrite them?")
 	if got := s.files(); got != "client-2.secret client.secret config.yaml other.yaml setup-exchange.ps1" {
@@ -65,7 +65,7 @@ func TestSetupOverwritesNothingUnasked(t *testing.T) {
 	}
 
 	s = newSetupIn(t, folder)
-	s.play(cloudAndMailbox, bySecret, here, []reply{{"[no]: ", "yes"}}, registered, []reply{{"[yes]: ", "yes"}, {"[yes]: ", ""}, {"[no]: ", "yes"}})
+	s.play(cloudAndMailbox, bySecret, here, []reply{{"[no]: ", "yes"}}, registered, []reply{{"[yes]: ", "yes"}, {"[yes]: ", ""}, {"[no]: ", "yes"}, {"[yes]: ", "no"}})
 	s.ends(exitWell)
 	if text, err := os.ReadFile(filepath.Join(folder, "client.secret")); err != nil || string(text) != "mine" {
 		t.Errorf("client.secret has %q, %v", text, err)
@@ -89,7 +89,7 @@ func TestSetupShowsTheConfiguration(t *testing.T) {
 func TestSetupCannotWrite(t *testing.T) {
 	parent := t.TempDir()
 	s := newSetupIn(t, filepath.Join(parent, "later", "new"))
-	s.play(cloudAndMailbox, byBrowser, here, registered, scriptsThenStay[:1])
+	s.play(cloudAndMailbox, byBrowser, here, registered, scriptsThenStay[:2])
 	s.await("[yes]: ")
 	// A file of that name stands for all that can be wrong, for root too.
 	if err := os.WriteFile(filepath.Join(parent, "later"), nil, 0o600); err != nil {
@@ -107,7 +107,7 @@ func TestSetupCannotWrite(t *testing.T) {
 // and the end stays.
 func TestSetupMeetsAnotherFile(t *testing.T) {
 	s := newSetup(t)
-	s.play(cloudAndMailbox, byBrowser, here, registered, scriptsThenStay[:1])
+	s.play(cloudAndMailbox, byBrowser, here, registered, scriptsThenStay[:2])
 	s.await("[yes]: ")
 	if err := os.MkdirAll(s.folder, 0o700); err != nil {
 		t.Fatal(err)
@@ -220,7 +220,7 @@ func TestSetupSignsIn(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
 	s := newSetup(t)
-	s.play(cloudAndMailbox, byBrowser, here, registered, []reply{{"[yes]: ", ""}, {"[yes]: ", ""}})
+	s.play(cloudAndMailbox, byBrowser, here, registered, []reply{{"[yes]: ", ""}, {"[yes]: ", ""}, {"[yes]: ", "no"}})
 	s.run.err.await(t, `oauthproxy: now: oauthproxy login alice@contoso.com\r\n(.*\r\n)*.+`)
 	s.run.stop()
 	<-s.run.status

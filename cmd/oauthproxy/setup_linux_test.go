@@ -32,8 +32,9 @@ var (
 	byRole          = []reply{{number, "2"}, {number, ""}, {"[yes]: ", ""}, {"[smtp]: ", ""}, {number, ""}}
 	here            = []reply{{number, ""}, {"[alice@contoso.com]: ", "alice"}, {number, ""}, {"config.yaml]: ", ""}}
 	registered      = []reply{{"tenant: ", tenantID}, {"client ID: ", appID}}
-	scriptsThenStay = []reply{{"[yes]: ", ""}, {"[yes]: ", "no"}} // the scripts; no sign-in
-	scriptsAlone    = []reply{{"[yes]: ", ""}}
+	scriptsThenStay = []reply{{"[yes]: ", ""}, {"[yes]: ", "no"}, {"[yes]: ", "no"}} // the scripts; no sign-in, no check
+	scriptsNoCheck  = []reply{{"[yes]: ", ""}, {"[yes]: ", "no"}}
+	scriptsAlone    = []reply{{"[yes]: ", ""}} // and nothing that could be checked yet
 )
 
 // setupTest is a person before a terminal, with a folder for the files.
@@ -160,7 +161,7 @@ var setupTests = []struct {
 		"shared mailbox, by code, China", [][]reply{
 			{{number, "4"}, {"address: ", "info@contoso.cn"}, {number, ""}, {number, "2"}, {"[no]: ", "y"},
 				{"the person: ", "info@contoso.cn"}, {"the person: ", "o'brien@contoso.cn"}, {"[imap, smtp]: ", "pop, smtp, ftp"}, {"[imap, smtp]: ", "POP SMTP"},
-				{number, ""}, {"[info@contoso.cn]: ", ""}, {number, ""}, {"config.yaml]: ", ""}}, registered, {{"[yes]: ", "n"}, {"[yes]: ", "no"}},
+				{number, ""}, {"[info@contoso.cn]: ", ""}, {number, ""}, {"config.yaml]: ", ""}}, registered, {{"[yes]: ", "n"}, {"[yes]: ", "no"}, {"[yes]: ", "no"}},
 		}, "config.yaml",
 		func(c *config.Config) string {
 			account := c.Accounts[0]
@@ -170,7 +171,7 @@ var setupTests = []struct {
 		[]string{`That won't do: "ftp" is none of imap, pop3 and smtp.`, "name the person", "-Trustee 'o''brien@contoso.cn'", "-ExchangeEnvironmentName O365China"},
 	},
 	{
-		"machines, with a secret", [][]reply{cloudAndMailbox, bySecret, here, registered, {{"client secret: ", " a~secret "}}, scriptsAlone},
+		"machines, with a secret", [][]reply{cloudAndMailbox, bySecret, here, registered, {{"client secret: ", " a~secret "}}, scriptsNoCheck},
 		"client.secret config.yaml setup-entra.ps1 setup-exchange.ps1",
 		func(c *config.Config) string {
 			secret, err := config.ReadSecret(c.Apps["oauthproxy"].ClientSecretFile)
@@ -183,7 +184,7 @@ var setupTests = []struct {
 	{
 		"machines in the network with TLS, by the role", [][]reply{
 			cloudAndMailbox, byRole, {{number, "2"}, {"IP address*: ", "127.0.0.1"}, {"IP address*: ", "192.168.10.5"}, {number, "1"}, {"[alice@contoso.com]: ", "copier"}, {number, ""}, {"config.yaml]: ", ""}},
-			registered, {{"client secret: ", "x"}}, scriptsAlone},
+			registered, {{"client secret: ", "x"}}, scriptsNoCheck},
 		"client.secret config.yaml setup-entra.ps1 setup-exchange.ps1",
 		func(c *config.Config) string {
 			l := c.Listeners[0]
@@ -194,7 +195,7 @@ var setupTests = []struct {
 	{
 		"devices without TLS", [][]reply{
 			cloudAndMailbox, byRole, {{number, "2"}, {"IP address*: ", "192.168.10.5"}, {number, "2"}, {"networks*: ", "0.0.0.0/0"}, {"networks*: ", "192.168.10.21, 192.168.11.0/24"}, {"[alice@contoso.com]: ", ""}, {number, ""}, {"config.yaml]: ", ""}},
-			registered, {{"client secret: ", "x"}}, scriptsAlone},
+			registered, {{"client secret: ", "x"}}, scriptsNoCheck},
 		"client.secret config.yaml setup-entra.ps1 setup-exchange.ps1",
 		func(c *config.Config) string {
 			l := c.Listeners[0]
@@ -255,7 +256,7 @@ func contains(t *testing.T, said string, parts ...string) {
 func TestSetupInterrupted(t *testing.T) {
 	ways := map[string][]reply{
 		"person": slices.Concat(cloudAndMailbox, byBrowser, here, registered, scriptsThenStay),
-		"role":   slices.Concat(cloudAndMailbox, byRole, here, registered, []reply{{"client secret: ", "x"}}, scriptsAlone),
+		"role":   slices.Concat(cloudAndMailbox, byRole, here, registered, []reply{{"client secret: ", "x"}}, scriptsNoCheck),
 		"typed password, unregistered": slices.Concat(cloudAndMailbox, byBrowser,
 			[]reply{{number, ""}, {"[alice@contoso.com]: ", ""}, {number, "2"}, {"password: ", "a"}, {"the same again: ", "a"}, {"config.yaml]: ", ""}, {"tenant: ", ""}, {"[no]: ", ""}, {"tenant: ", tenantID}}),
 	}

@@ -175,7 +175,8 @@ func (s *setup) askWhatNext() {
 		s.signIn = s.confirm("Sign in with Microsoft as soon as the files are written?",
 			"The sign-in works when the application is registered. It can be done at any time, with: oauthproxy login "+s.mailbox(), s.stepsShown || s.ClientID != "")
 	}
-	if _, exists := find("check"); exists && s.ended == nil {
+	// Without its secret or certificate there is nothing to check yet.
+	if s.ended == nil && (s.Access.HasPerson() || s.hasSecret) {
 		s.check = s.confirm("Then check whether everything works?", "oauthproxy check tries every step to the mailbox, and says what is wrong.", true)
 	}
 }
