@@ -56,6 +56,9 @@ func reload(ctx context.Context, args []string, u *ui) int {
 func (s *service) reload() (admin.Reloaded, error) {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	if s.stopping {
+		return admin.Reloaded{}, errors.New("the service is about to stop")
+	}
 	done, err := s.replace()
 	switch {
 	case err != nil:
@@ -108,13 +111,16 @@ func (s *service) replace() (admin.Reloaded, error) {
 	setLevel(s.level, c.Log)
 	s.mu.Lock()
 	s.config, s.loaded, s.directory, s.roots, s.ports = c, begun, directory, roots, ports
+	isServing := s.isServing // else serve will
 	s.mu.Unlock()
 	opened, closed := added(ports, before), added(before, ports)
 	for _, p := range ports {
 		p.shared.Set(p.next)
 	}
 	for _, p := range opened {
-		s.servePort(p)
+		if isServing {
+			s.servePort(p)
+		}
 	}
 	closePorts(closed)
 	return admin.Reloaded{Summary: summary(c, len(opened), len(closed)), Notes: notes}, nil

@@ -29,6 +29,7 @@ type service struct {
 	serving    sync.WaitGroup // the ports and the control socket
 
 	reloading sync.Mutex // one reload at a time
+	stopping  bool       // and none any more
 
 	mu        sync.Mutex // over what a reload replaces
 	config    *config.Config
@@ -104,8 +105,9 @@ func (s *service) serve(ctx context.Context, hurry <-chan struct{}) {
 func (s *service) stop() { s.drain(nil) }
 
 func (s *service) drain(hurry <-chan struct{}) {
-	s.reloading.Lock() // no port is opened any more
-	defer s.reloading.Unlock()
+	s.reloading.Lock()
+	s.stopping = true // no port is opened any more
+	s.reloading.Unlock()
 	for _, p := range s.openPortsNow() {
 		_ = p.Close()
 	}
