@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"errors"
+	"sync"
+	"time"
 
 	"oauthproxy/internal/remedy"
 )
@@ -73,16 +75,26 @@ type patient struct {
 	events events
 	token  Token
 	claims Claims
-	// logins are those that have been tried, by protocol.
-	logins map[string]login
+	// logins are those that have been begun, by protocol; limit bounds each.
+	logins  map[string]*login
+	limit   time.Duration
+	running sync.WaitGroup
 	// causes are the protocols, for people, that have been told a remedy.
 	causes map[string]string
 }
 
-// login is how one has ended.
+// login is one, and how it has ended when done is closed.
 type login struct {
+	done chan struct{}
 	seen string // of one that works
 	err  error  // a refusal, or why there was no answer
+	took time.Duration
+}
+
+// result waits for the end.
+func (l *login) result() *login {
+	<-l.done
+	return l
 }
 
 // patient makes one of an account. Its events fit into the channel, so that no
@@ -96,7 +108,8 @@ func (e *examination) patient(a Account) *patient {
 		examination: &own,
 		Account:     a,
 		events:      q,
-		logins:      make(map[string]login),
+		logins:      make(map[string]*login),
+		limit:       loginTimeout,
 		causes:      make(map[string]string),
 	}
 }
@@ -108,6 +121,8 @@ func (p *patient) examine(ctx context.Context) {
 		return
 	}
 	p.getToken(ctx)
+	p.begin(ctx)
+	defer p.running.Wait()
 	for _, h := range p.Hosts {
 		if ctx.Err() != nil {
 			return
@@ -122,7 +137,7 @@ func (p *patient) examine(ctx context.Context) {
 // isRefused tells whether a mail server has refused the token.
 func (p *patient) isRefused() bool {
 	for _, login := range p.logins {
-		if errors.As(login.err, new(refusal)) {
+		if errors.As(login.result().err, new(refusal)) {
 			return true
 		}
 	}
@@ -137,6 +152,9 @@ func (p *patient) getToken(ctx context.Context) {
 	token, err := p.Token(limited, p.Mailbox)
 	switch {
 	case ctx.Err() != nil:
+		return
+	case err != nil && p.isOfDeadHost(err):
+		found(p.untried(p.authorityAddress()))
 		return
 	case err != nil:
 		found(p.tokenBroken(err))
@@ -170,37 +188,52 @@ func (p *patient) tellOpaque() {
 	found(wrong(Note, "the token is no JWT", remedy.Named("token-opaque"), p.facts()))
 }
 
-// login logs in at a host.
+// begin logs in at all hosts that can be reached, side by side: Exchange takes
+// its time for a no.
+func (p *patient) begin(ctx context.Context) {
+	if p.token.Value.IsEmpty() {
+		return
+	}
+	for _, h := range p.Hosts {
+		if p.logins[h.Protocol] != nil || p.unreachable[h.Address] != "" {
+			continue
+		}
+		l := &login{done: make(chan struct{})}
+		p.logins[h.Protocol] = l
+		p.running.Go(func() {
+			defer close(l.done)
+			begun := time.Now()
+			l.seen, l.err = p.logIn(ctx, h, p.Account, p.token.Value, p.limit)
+			l.took = time.Since(begun)
+		})
+	}
+}
+
+// login tells how the login at a host has ended.
 func (p *patient) login(ctx context.Context, h Host) {
 	found := p.probe(h.Protocol, h.Address, p.Mailbox)
+	begun, tried := p.logins[h.Protocol]
 	switch {
 	case p.token.Value.IsEmpty():
 		found(Finding{Status: Skipped, Seen: "not tried without a token"})
 		return
-	case p.unreachable[h.Address]:
-		found(Finding{Status: Skipped, Seen: "not tried, for " + h.Address + " can't be reached"})
+	case !tried:
+		found(p.untried(h.Address))
 		return
 	}
-	result := p.result(ctx, h)
-	if ctx.Err() != nil {
-		return
+	result := begun.result()
+	f := well("logged in as " + h.User + ", " + result.seen)
+	if result.err != nil {
+		f = p.refused(h, result.err)
 	}
-	if result.err == nil {
-		found(well("logged in as " + h.User + ", " + result.seen))
-		return
-	}
-	f := p.refused(ctx, h, result.err)
+	f.Took = result.took
 	if ctx.Err() == nil {
 		found(f)
 	}
 }
 
-// result logs in, unless that has been tried already.
-func (p *patient) result(ctx context.Context, h Host) login {
-	result, tried := p.logins[h.Protocol]
-	if !tried {
-		result = p.logIn(ctx, h, p.Account, p.token.Value, probeTimeout)
-		p.logins[h.Protocol] = result
-	}
-	return result
+// untried is the finding about what isn't tried, for a probe of the network has
+// failed: what is wrong there is told once, not for each account.
+func (e *examination) untried(address string) Finding {
+	return Finding{Status: Skipped, Seen: "not tried, for the probe " + e.unreachable[address] + " has failed"}
 }

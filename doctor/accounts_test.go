@@ -129,7 +129,7 @@ func (c *chart) String() string {
 func (w *ward) examine(t *testing.T) *chart {
 	t.Helper()
 	c := &chart{t: t}
-	e := &examination{Plan: w.plan, observer: c, unreachable: make(map[string]bool)}
+	e := newExamination(w.plan, c)
 	e.accounts(t.Context())
 	broken := 0
 	for _, f := range c.findings {
@@ -221,9 +221,10 @@ func TestUnreachable(t *testing.T) {
 	w := newWard(t, sandbox.Options{})
 	w.admit(bob, "", sandbox.TokenOptions{})
 	c := &chart{t: t}
-	e := &examination{Plan: w.plan, observer: c, unreachable: map[string]bool{w.IMAP(): true}}
+	e := newExamination(w.plan, c)
+	e.unreachable[w.IMAP()] = "tls of " + w.IMAP()
 	e.accounts(t.Context())
-	if c.of("imap").Status != Skipped || c.of("pop3").Status != OK || c.of("smtp").Status != OK {
+	if f := c.of("imap"); f.Status != Skipped || f.Seen != "not tried, for the probe tls of "+w.IMAP()+" has failed" || c.of("pop3").Status != OK || c.of("smtp").Status != OK {
 		t.Error(c)
 	}
 }

@@ -12,12 +12,6 @@ import (
 	"oauthproxy/internal/remedy"
 )
 
-// How long an arrival is waited for, and how often it is looked for.
-const (
-	arrivalTimeout = 2 * time.Minute
-	arrivalPause   = 3 * time.Second
-)
-
 // follow looks for the message where it should arrive, and for a report that it
 // doesn't where it came from.
 func (m *mailing) follow(ctx context.Context, sent message) {

@@ -12,8 +12,10 @@ import (
 	"oauthproxy/internal/remedy"
 )
 
-// endsSoon is how long ahead of its end a certificate is worth a warning.
-const endsSoon = 30 * 24 * time.Hour
+// endsSoon is how long ahead of its end a certificate is worth a warning. Those
+// that the program issues are renewed 30 days before: one with less than three
+// weeks left hasn't been.
+const endsSoon = 21 * 24 * time.Hour
 
 // certificates looks at our own certificates.
 func (e *examination) certificates(ctx context.Context) {

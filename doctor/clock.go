@@ -68,7 +68,7 @@ func (c clock) finding() Finding {
 	}
 	offset := fmt.Sprintf("%v %s", off.Round(time.Second), side)
 	seen := fmt.Sprintf("this machine's clock is %s that of %s", offset, c.host)
-	o := &odd{"clock-wrong", seen, map[string]string{"offset": offset}}
+	o := &odd{remedy: "clock-wrong", seen: seen, facts: map[string]string{"offset": offset}}
 	switch sure := off - c.unsure; {
 	case sure > maxSkew:
 		return o.finding(Broken, c.host)

@@ -18,8 +18,6 @@ const ipv6Fails = "ipv6-fails"
 // name has addresses of both kinds both are tried: clients that wait for the
 // dead one are slow, and nobody knows why.
 func (e *examination) connect(ctx context.Context, s service, addresses []netip.Addr) (net.Conn, Finding) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
 	if slices.ContainsFunc(addresses, netip.Addr.IsLoopback) || // a server of this machine's need not have both
 		!slices.ContainsFunc(addresses, netip.Addr.Is4) || !slices.ContainsFunc(addresses, netip.Addr.Is6) {
 		return e.attempt(ctx, "tcp", s.address).judge(s)
@@ -50,6 +48,8 @@ type attempt struct {
 }
 
 func (e *examination) attempt(ctx context.Context, network, address string) attempt {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
 	begun := time.Now()
 	conn, err := e.dial(ctx, network, address)
 	return attempt{conn, err, time.Since(begun)}

@@ -137,9 +137,9 @@ func TestTokenBroken(t *testing.T) {
 		want Finding // in part
 	}{
 		{"a secret", &TokenError{AADSTS: 7000222, Class: remedy.SetUp, Text: "expired", TraceID: "t-1", CorrelationID: "c-2"},
-			Finding{Seen: "Entra ID gives no token: AADSTS7000222 (for support: trace ID t-1, correlation ID c-2)", Cause: "secret-expired", Who: "the administrator of Entra ID"}},
+			Finding{Seen: "no access token: AADSTS7000222 (for support: trace ID t-1, correlation ID c-2)", Cause: "secret-expired", Who: "the administrator of Entra ID"}},
 		{"an unknown number", &TokenError{AADSTS: 999999, Class: remedy.Administrator, Text: "Entra ID's own sentence"},
-			Finding{Seen: "Entra ID gives no token: AADSTS999999", Means: "Entra ID's own sentence", Who: "the administrator of Entra ID"}},
+			Finding{Seen: "no access token: AADSTS999999", Means: "Entra ID's own sentence", Who: "the administrator of Entra ID"}},
 		{"nobody has signed in", &TokenError{Class: remedy.Person, Text: "nobody has signed in"},
 			Finding{Seen: "no access token", Means: "nobody has signed in", Who: "you", Do: "sign in again", Fix: []string{"oauthproxy login alice@contoso.example"}}},
 		{"later", fmt.Errorf("wrapped: %w", &TokenError{Class: remedy.Later, Text: "too many requests"}),

@@ -103,7 +103,7 @@ func judgeError(a authority, status int, d discovery) Finding {
 	r, known := remedy.ByAADSTS(d.code())
 	if !known {
 		sentence, _, _ := strings.Cut(d.Description, ". ")
-		f := a.finding(Broken, "entra-refuses", fmt.Sprintf("AADSTS%d (status %d): %s", d.code(), status, quote([]byte(sentence))))
+		f := a.finding(Broken, "entra-refuses", fmt.Sprintf("AADSTS%d (status %d): %s", d.code(), status, quote(sentence)))
 		f.Fix = append(f.Fix, fmt.Sprintf("look it up: https://login.microsoftonline.com/error?code=%d", d.code()))
 		return f
 	}

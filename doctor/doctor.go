@@ -159,17 +159,14 @@ type Certificate struct {
 	Load func() ([]*x509.Certificate, error)
 }
 
-// probeTimeout bounds each probe. Exchange takes up to 17 seconds for a no to a
-// login (reported).
-const probeTimeout = 45 * time.Second
-
 // examination is one run.
 type examination struct {
 	Plan
 	observer Observer
 	broken   int
-	// unreachable holds the hosts for which TCP or TLS failed, by address.
-	unreachable map[string]bool
+	// unreachable holds the probe that has failed for a host, by its address;
+	// "" is none.
+	unreachable map[string]string
 	// How names are resolved and connections opened.
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
@@ -178,7 +175,7 @@ type examination struct {
 // newExamination returns one that uses this machine's network.
 func newExamination(p Plan, o Observer) *examination {
 	return &examination{
-		Plan: p, observer: o, unreachable: make(map[string]bool),
+		Plan: p, observer: o, unreachable: make(map[string]string),
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},

@@ -15,10 +15,8 @@ import (
 	"oauthproxy/internal/remedy"
 )
 
-const (
-	discoveryTimeout = 25 * time.Second
-	maxDiscovery     = 256 << 10
-)
+// maxDiscovery bounds what is read of a document, in bytes.
+const maxDiscovery = 256 << 10
 
 // authority is a tenant's address at Entra ID.
 type authority struct {
@@ -33,7 +31,7 @@ func (a authority) finding(s Status, id, seen string) Finding {
 
 // explain is the finding of an error in place of its answer.
 func (a authority) explain(err error) Finding {
-	o := untrusted(err)
+	o := explain(err)
 	if _, isNet := errors.AsType[*net.OpError](err); o.remedy == unexplained && !isNet { // nor an alert of TLS
 		o.remedy = "discovery-unusable"
 	}
@@ -80,9 +78,8 @@ func (e *examination) authorities() []authority {
 	var all []authority
 	known := make(map[string]bool)
 	for _, a := range e.Accounts {
-		u, err := url.Parse(a.Authority)
-		key := a.Authority + " " + a.Cloud
-		if err != nil || u.Host == "" || known[key] {
+		u, key := a.authority(), a.Authority+" "+a.Cloud
+		if u == nil || known[key] {
 			continue
 		}
 		known[key] = true
@@ -132,8 +129,8 @@ func (e *examination) entraTransport() http.RoundTripper {
 // discover asks for a tenant's discovery document (OpenID Connect Discovery
 // 1.0 section 4) and judges the answer.
 func (e *examination) discover(ctx context.Context, transport http.RoundTripper, a authority) answer {
-	if !e.ThroughProxy && e.unreachable[addressOf(a.url)] {
-		return answer{findings: []Finding{{Status: Skipped, Seen: "Entra ID can't be reached"}}}
+	if address := addressOf(a.url); !e.ThroughProxy && e.unreachable[address] != "" {
+		return answer{findings: []Finding{e.untried(address)}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
 	defer cancel()
@@ -179,7 +176,7 @@ func (e *examination) ask(ctx context.Context, transport http.RoundTripper, a au
 // unasked is the answer where there is none.
 func unasked(a authority, err error) answer {
 	if operation, ok := errors.AsType[*net.OpError](err); ok && operation.Op == "proxyconnect" {
-		err = &odd{"web-proxy-unreachable", seen(operation.Err), map[string]string{"proxy": where(operation.Err)}}
+		err = &odd{remedy: "web-proxy-unreachable", seen: explain(operation.Err).seen, facts: map[string]string{"proxy": where(operation.Err)}}
 	}
 	return answer{findings: []Finding{a.explain(err)}}
 }

@@ -150,7 +150,7 @@ func TestAuthoritiesOnce(t *testing.T) {
 		Account{Authority: "https://login.microsoftonline.com/a"}, Account{}, Account{Authority: "https://login.microsoftonline.com/a"},
 		Account{Authority: "https://login.microsoftonline.com/b"})
 	e.HTTP = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) { return (&canned{status: c.status}).RoundTrip(r) })}
-	e.unreachable["login.microsoftonline.com:443"] = true
+	e.unreachable["login.microsoftonline.com:443"] = "tcp of login.microsoftonline.com:443"
 	e.entra(t.Context())
 	if got := n.of("entra"); len(got) != 2 || got[0].Status != Skipped || got[1].Status != Skipped {
 		t.Errorf("unreachable: %+v", got)

@@ -123,9 +123,9 @@ func TestHostileServers(t *testing.T) {
 		{"silence after the greeting", "imap", says(imap), "answer-late", ""},
 		{"silence after the greeting", "smtp", says(smtp), "answer-late", ""},
 		{"silence after the token", "smtp", answers(smtp, ehlo, "334 \r\n", ""), "answer-late", ""},
-		{"a close", "imap", func(net.Conn, *bufio.Reader) {}, "connection-closed", ""},
-		{"a close", "pop3", func(net.Conn, *bufio.Reader) {}, "connection-closed", ""},
-		{"a close", "smtp", func(net.Conn, *bufio.Reader) {}, "connection-closed", ""},
+		{"a close", "imap", func(net.Conn, *bufio.Reader) {}, "connection-closed", "the mail server closed the connection in place of an answer"},
+		{"a close", "pop3", func(net.Conn, *bufio.Reader) {}, "connection-closed", "the mail server closed the connection in place of an answer"},
+		{"a close", "smtp", func(net.Conn, *bufio.Reader) {}, "connection-closed", "the mail server closed the connection in place of an answer"},
 		{"HTTP", "imap", says("HTTP/1.1 400 Bad Request\r\n\r\n"), "answers-http", ""},
 		{"HTTP", "pop3", says("HTTP/1.1 400 Bad Request\r\n\r\n"), "answers-http", ""},
 		{"HTTP", "smtp", says("HTTP/1.1 400 Bad Request\r\n\r\n"), "answers-http", ""},
@@ -169,14 +169,15 @@ func TestHostileServers(t *testing.T) {
 			t.Parallel()
 			address, trust := serve(t, tt.handle)
 			h := Host{Protocol: tt.protocol, Address: address, Implicit: true, User: alice}
-			e := &examination{Plan: Plan{TLS: trust}}
+			e := newExamination(Plan{TLS: trust}, nil)
 			p := e.patient(Account{Mailbox: alice, Person: alice, Hosts: []Host{h}})
 			p.token = Token{Value: wire.NewSecret(hostileToken)}
-			limit := 10 * time.Second
+			p.limit = 10 * time.Second
 			if tt.cause == "answer-late" {
-				limit = 200 * time.Millisecond
+				p.limit = 200 * time.Millisecond
+				tt.seen = "no answer within 0.2 s"
 			}
-			p.logins[h.Protocol] = p.logIn(t.Context(), h, p.Account, p.token.Value, limit)
+			p.begin(t.Context())
 			p.login(t.Context(), h)
 			close(p.events)
 			<-p.events
@@ -261,7 +262,7 @@ func TestEndsAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	c := &chart{t: t}
-	e := &examination{Plan: w.plan, observer: cancelAt{c, "imap", cancel}, unreachable: make(map[string]bool)}
+	e := newExamination(w.plan, cancelAt{c, "imap", cancel})
 	e.Send = alice
 	e.accounts(ctx)
 	for _, f := range c.findings {

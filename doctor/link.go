@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"strings"
@@ -14,15 +13,10 @@ import (
 	"oauthproxy/internal/wire"
 )
 
-const (
-	dialTimeout      = 10 * time.Second
-	handshakeTimeout = 15 * time.Second
-	// maxHeard bounds what is read from a mail server in one probe, in bytes.
-	maxHeard = 1 << 20
-)
+// maxHeard bounds what is read from a mail server in one probe, in bytes.
+const maxHeard = 1 << 20
 
 var (
-	errFlood      = errors.New("the mail server sends more than any answer needs")
 	errBye        = errors.New("the mail server has said goodbye")
 	errNoAsterisk = errors.New("not said: the login has been refused already")
 )
@@ -32,6 +26,7 @@ var (
 // whatever the library sets.
 type link struct {
 	net.Conn
+	name     string // what we call ourselves
 	greeting []byte // read before STARTTLS; a client expects one
 	left     int    // bytes that may still be read
 	line     []byte // the beginning of the line that is being read
@@ -45,53 +40,36 @@ type link struct {
 // open connects with a host and comes to TLS. Until release is called, the end
 // of ctx closes the connection, and limit ends each read and write.
 func (e *examination) open(ctx context.Context, h Host, limit time.Duration) (l *link, release func(), err error) {
-	d := net.Dialer{Timeout: dialTimeout}
-	raw, err := d.DialContext(ctx, "tcp", h.Address)
-	if err != nil {
-		return nil, nil, err
-	}
 	end := time.Now().Add(limit)
+	dialing := e.attempt(ctx, "tcp", h.Address)
+	if dialing.err != nil {
+		return nil, nil, dialing.err
+	}
+	raw := dialing.conn
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	release = func() {
 		stop()
 		_ = raw.Close()
 	}
-	c := wire.New(raw)
-	c.SetLimit(end)
-	greeting, err := secure(c, h, e.tlsFor(h))
+	d := newDialogue(raw, h.Protocol, e.HostName)
+	d.SetLimit(end)
+	greeting, err := e.upgrade(d, h.service())
 	err = beforeLogin(err)
 	if err == nil {
-		_, err = c.Buffered() // nothing: TLS has just begun
+		_, err = d.Buffered() // nothing: TLS has just begun
 	}
 	if err == nil {
-		err = c.NetConn().SetDeadline(end)
+		err = d.NetConn().SetDeadline(end)
 	}
 	if err != nil {
 		release()
 		return nil, nil, err
 	}
-	return &link{Conn: c.NetConn(), greeting: greeting, left: maxHeard}, release, nil
-}
-
-// tlsFor returns the settings of TLS with a host.
-func (e *examination) tlsFor(h Host) *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if e.TLS != nil {
-		config = e.TLS.Clone()
+	l = &link{Conn: d.NetConn(), name: d.name, left: maxHeard}
+	for _, line := range greeting {
+		l.greeting = append(l.greeting, line+"\r\n"...)
 	}
-	config.ServerName, _, _ = net.SplitHostPort(h.Address)
-	return config
-}
-
-// secure comes to TLS, by itself or in the protocol's own words, and returns
-// what was said in greeting before it.
-func secure(c *wire.Conn, h Host, config *tls.Config) (greeting []byte, err error) {
-	if !h.Implicit {
-		if greeting, err = startTLS(c, h.Protocol); err != nil {
-			return nil, err
-		}
-	}
-	return greeting, c.ConnectTLS(config, handshakeTimeout)
+	return l, release, nil
 }
 
 // Read gives the greeting again, and then what comes. After an IMAP server's
@@ -106,8 +84,8 @@ func (l *link) Read(p []byte) (int, error) {
 	case l.bye != "":
 		return 0, errBye
 	case l.left <= 0:
-		l.failed = errFlood
-		return 0, errFlood
+		l.failed = wire.ErrFlood
+		return 0, wire.ErrFlood
 	}
 	n, err := l.Conn.Read(p[:min(len(p), l.left)])
 	l.left -= n
@@ -144,7 +122,7 @@ func (l *link) heard(line string) {
 		return
 	}
 	l.first, l.last = cmp.Or(l.first, line), line
-	if hasWord([]byte(line), "* BYE") {
+	if hasWord(line, "* BYE") {
 		l.bye = line
 	}
 }

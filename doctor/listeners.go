@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -120,7 +119,7 @@ func (l Listener) converse(v *visitor) error {
 		return err
 	}
 	if l.Protocol == "smtp" {
-		if err := v.must("EHLO localhost"); err != nil {
+		if _, err := v.hello(); err != nil {
 			return err
 		}
 	}
@@ -164,27 +163,27 @@ func (l Listener) noEntry(err error) Finding {
 	case isAny(err, syscall.ECONNREFUSED, wsaRefused):
 		return wrong(Broken, "nothing listens on the port", remedy.Named("listener-closed"), l.facts())
 	case isTimeout(err):
-		return wrong(Broken, fmt.Sprintf("no connection within %v", answerTimeout), remedy.Named("listener-silent"), l.facts())
+		return wrong(Broken, "no connection within "+inSeconds(answerTimeout), remedy.Named("listener-silent"), l.facts())
 	}
-	return wrong(Broken, "no connection: "+networkCause(err), remedy.Named("listener-closed"), l.facts())
+	return wrong(Broken, "no connection: "+explain(err).seen, remedy.Named("listener-closed"), l.facts())
 }
 
 // noConversation is what is found where the port doesn't speak as it should.
 func (l Listener) noConversation(v *visitor, err error) Finding {
-	id, seen := "listener-silent", "the connection is lost: "+networkCause(err)
+	id, seen := "listener-silent", "the connection is lost: "+explain(err).seen
 	switch {
 	case errors.Is(err, errForeign):
 		id, seen = "listener-foreign", fmt.Sprintf("another program answers: it says %q", clean(v.greeting))
 	case errors.Is(err, errTLS):
-		id, seen = "listener-tls", "TLS can't be begun: "+strings.TrimPrefix(networkCause(err), errTLS.Error()+": ")
-	case errors.Is(err, errRefused):
-		id, seen = "listener-foreign", "it doesn't speak as oauthproxy does: "+networkCause(err)
+		id, seen = "listener-tls", "TLS can't be begun: "+strings.TrimPrefix(explain(err).seen, errTLS.Error()+": ")
+	case errors.As(err, new(*disagreement)):
+		id, seen = "listener-foreign", "it doesn't speak as oauthproxy does: "+explain(err).seen
 	case isAny(err, wire.ErrTooLong, wire.ErrFlood):
 		id, seen = "listener-foreign", "another program answers: it says more than any mail server does"
 	case errors.Is(err, io.EOF):
 		seen = "it closes the connection"
 	case isTimeout(err):
-		seen = fmt.Sprintf("it says nothing for %v", answerTimeout)
+		seen = "it says nothing for " + inSeconds(answerTimeout)
 	}
 	return wrong(Broken, seen, remedy.Named(id), l.facts())
 }
@@ -204,7 +203,7 @@ func tryPort(ctx context.Context, l Listener) Finding {
 	case isAny(err, syscall.EADDRNOTAVAIL, wsaNotAvailable):
 		return wrong(Broken, "this machine doesn't have the address", remedy.Named("address-not-here"), l.facts())
 	}
-	return wrong(Broken, "the port can't be opened: "+networkCause(err), remedy.Named("port-unusable"), l.facts())
+	return wrong(Broken, "the port can't be opened: "+explain(err).seen, remedy.Named("port-unusable"), l.facts())
 }
 
 // taken tells who has a port, as far as a greeting does. If it is this program,
@@ -236,15 +235,4 @@ func isAny(err error, targets ...error) bool {
 
 // isTimeout tells whether time has run out; that of a whole probe does by
 // closing the connection.
-func isTimeout(err error) bool {
-	timeout, ok := errors.AsType[net.Error](err)
-	return ok && timeout.Timeout() || isAny(err, os.ErrDeadlineExceeded, context.DeadlineExceeded, net.ErrClosed)
-}
-
-// networkCause returns what an error of the network says besides addresses.
-func networkCause(err error) string {
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		err = e.Err
-	}
-	return clean(err.Error())
-}
+func isTimeout(err error) bool { return isLate(err) || errors.Is(err, net.ErrClosed) }

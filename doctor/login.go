@@ -32,19 +32,26 @@ var tries = map[string]func(*link, Account, Host, wire.Secret) (seen string, err
 
 // logIn logs in at a host, and out. What it returns is fit to be shown, and
 // holds nothing of the token, whatever the server repeats.
-func (e *examination) logIn(ctx context.Context, h Host, a Account, token wire.Secret, limit time.Duration) login {
+func (e *examination) logIn(ctx context.Context, h Host, a Account, token wire.Secret, limit time.Duration) (seen string, err error) {
 	l, release, err := e.open(ctx, h, limit)
 	if err != nil {
-		return login{err: showable(err)}
+		return "", late(showable(err), limit)
 	}
 	defer release()
-	seen, err := tries[h.Protocol](l, a, h, token)
-	var odd nonsense
-	if errors.As(err, &odd) {
+	seen, err = tries[h.Protocol](l, a, h, token)
+	if odd, ok := errors.AsType[nonsense](err); ok {
 		err = l.odd(odd)
 	}
 	secrets := secretsOf(h.User, token)
-	return login{clean(redact(seen, secrets...)), showable(err, secrets...)}
+	return clean(redact(seen, secrets...)), late(showable(err, secrets...), limit)
+}
+
+// late tells for how long an answer that hasn't come was waited for.
+func late(err error, limit time.Duration) error {
+	if err == nil || explain(err).remedy != "answer-late" {
+		return err
+	}
+	return &odd{remedy: "answer-late", seen: "no answer within " + inSeconds(limit)}
 }
 
 // secretsOf are the forms in which a mail server hears the token.
@@ -53,26 +60,8 @@ func secretsOf(user string, token wire.Secret) []wire.Secret {
 	return []wire.Secret{token, blob}
 }
 
-// showable makes the words of a mail server in an error fit to be shown.
-func showable(err error, secrets ...wire.Secret) error {
-	var (
-		no   refusal
-		away dismissal
-		odd  nonsense
-	)
-	switch {
-	case errors.As(err, &no):
-		return refusal(clean(redact(string(no), secrets...)))
-	case errors.As(err, &away):
-		return dismissal(clean(redact(string(away), secrets...)))
-	case errors.As(err, &odd):
-		return nonsense(clean(redact(string(odd), secrets...)))
-	}
-	return err
-}
-
 // refused is the finding about a login that didn't work.
-func (p *patient) refused(ctx context.Context, h Host, err error) Finding {
+func (p *patient) refused(h Host, err error) Finding {
 	var words refusal
 	var away dismissal
 	switch {
@@ -81,7 +70,7 @@ func (p *patient) refused(ctx context.Context, h Host, err error) Finding {
 	case !errors.As(err, &words):
 		return p.unanswered(h, err)
 	}
-	r, facts := Diagnose(p.Account, h.Protocol, p.claims, p.replies(ctx))
+	r, facts := Diagnose(p.Account, h.Protocol, p.claims, p.replies())
 	seen := fmt.Sprintf("%s is refused: %s", told[h.Protocol], words)
 	if r.ID == "" {
 		return unknown(seen, string(words))
@@ -100,17 +89,14 @@ func (p *patient) dismissed(h Host, words string) Finding {
 	return p.once(h, seen, r, p.facts())
 }
 
-// replies logs in with all protocols and returns the words of each: "" is a
-// yes. One that gave no answer is left out.
-func (p *patient) replies(ctx context.Context) map[string]string {
+// replies are the words of all protocols: "" is a yes. One that gave no answer
+// is left out.
+func (p *patient) replies() map[string]string {
 	replies := make(map[string]string)
-	for _, h := range p.Hosts {
-		if p.unreachable[h.Address] || ctx.Err() != nil {
-			continue
-		}
+	for protocol, login := range p.logins {
 		var words refusal
-		if err := p.result(ctx, h).err; err == nil || errors.As(err, &words) {
-			replies[h.Protocol] = string(words)
+		if err := login.result().err; err == nil || errors.As(err, &words) {
+			replies[protocol] = string(words)
 		}
 	}
 	return replies
@@ -150,28 +136,16 @@ func unknown(seen, words string) Finding {
 // unanswered is the finding about a login that got no answer, or none that
 // makes sense.
 func (p *patient) unanswered(h Host, err error) Finding {
+	o := explain(err)
 	facts := p.facts()
 	facts["host"], facts["address"], facts["protocol"] = h.name(), h.Address, told[h.Protocol]
-	r, known := explainError(err)
-	seen := fmt.Sprintf("no login over %s: %s", told[h.Protocol], clean(err.Error()))
-	return p.once(h, seen, r, with(facts, known))
-}
-
-// explainError returns the remedy for trouble on the way to a mail server.
-func explainError(err error) (r remedy.Remedy, facts map[string]string) {
-	var odd nonsense
-	switch {
-	case errors.Is(err, errNoXOAUTH2):
-		return remedy.Named("xoauth2-missing"), nil
-	case errors.Is(err, errNoSTARTTLS), errors.Is(err, wire.ErrInjected):
-		return remedy.Named("starttls-missing"), nil
-	case errors.As(err, &odd) && strings.HasPrefix(string(odd), "HTTP/"):
-		return remedy.Named("answers-http"), nil
-	case errors.As(err, &odd), errors.Is(err, errFlood), errors.Is(err, wire.ErrTooLong), errors.Is(err, wire.ErrFlood):
-		return remedy.Named("greeting-foreign"), nil
+	r := remedy.Remedy{Who: remedy.Network, Says: "the connection to the mail server fails", Do: "try again; if it lasts, ask the administrator of the network"}
+	if o.remedy != unexplained {
+		r = remedy.Named(o.remedy)
 	}
-	if r, facts, found := remedy.ByError(err); found {
-		return r, facts
+	seen := o.seen
+	if rest, found := strings.CutPrefix(seen, "it "); found {
+		seen = "the mail server " + rest
 	}
-	return remedy.Remedy{Who: remedy.Network, Says: "the connection to the mail server fails", Do: "try again; if it lasts, ask the administrator of the network"}, nil
+	return p.once(h, fmt.Sprintf("no login over %s: %s", told[h.Protocol], seen), r, with(facts, o.facts))
 }

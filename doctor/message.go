@@ -14,10 +14,6 @@ import (
 	"oauthproxy/internal/remedy"
 )
 
-// sendTimeout bounds the sending of the test message. The reply to its end
-// comes within a second usually; RFC 5321 section 4.5.3.2.6 allows ten minutes.
-const sendTimeout = 2 * time.Minute
-
 // errUnknownFate means that the connection was lost behind the last byte of a
 // message: it may have been accepted.
 var errUnknownFate = errors.New("the connection was lost before the answer to the message")
@@ -51,8 +47,8 @@ func (a Account) host(protocol string) (h Host, ok bool) {
 
 // works tells whether the login of a protocol works.
 func (p *patient) works(protocol string) bool {
-	result, tried := p.logins[protocol]
-	return tried && result.err == nil
+	login, tried := p.logins[protocol]
+	return tried && login.result().err == nil
 }
 
 // send sends the message and follows it.

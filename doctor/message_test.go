@@ -71,7 +71,7 @@ func TestAwait(t *testing.T) {
 	w := newWard(t, sandbox.Options{DiscardMessages: true})
 	w.admit(bob, bob, sandbox.TokenOptions{})
 	w.admit(alice, alice, sandbox.TokenOptions{})
-	e := &examination{Plan: w.plan, observer: &chart{t: t}, unreachable: make(map[string]bool)}
+	e := newExamination(w.plan, &chart{t: t})
 	m := mailing{examination: e}
 	for _, a := range w.plan.Accounts {
 		p := e.patient(a)

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -9,22 +10,17 @@ import (
 	"time"
 )
 
-// The bounds of the network's probes.
-const (
-	resolveTimeout  = 10 * time.Second
-	connectTimeout  = 10 * time.Second
-	tlsTimeout      = 15 * time.Second
-	greetingTimeout = 10 * time.Second
-	// secondTimeout bounds the attempt to find out what a silent port is.
-	secondTimeout = 5 * time.Second
-)
-
 // service is a port of a host that has to answer.
 type service struct {
 	protocol string // imap, pop3 or smtp; https for Entra ID
 	host     string // a name or an address
 	address  string // host:port
 	implicit bool   // TLS from the start
+}
+
+// service is the port that the host is.
+func (h Host) service() service {
+	return service{h.Protocol, h.name(), h.Address, h.Implicit}
 }
 
 // https is the protocol of Entra ID's service.
@@ -37,8 +33,8 @@ func (e *examination) network(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	var alive []string // the addresses of services that are well in some way
-	toldIPv6 := false  // which is the network's fault, and no host's
+	alive := make(map[string]bool) // the addresses of services that are well in some way
+	toldIPv6 := false              // which is the network's fault, and no host's
 	inOrder(ctx, services,
 		func(ctx context.Context, s service) reached { return e.reach(ctx, s, names[s.host]) },
 		func(s service) func(reached) {
@@ -54,13 +50,14 @@ func (e *examination) network(ctx context.Context) {
 				if r.tls.Status != "" {
 					e.probe("tls", s.address, "")(r.tls)
 				}
-				if r.well {
-					alive = append(alive, s.address)
+				if r.failed == "" {
+					alive[s.address] = true
 				}
+				e.unreachable[s.address] = cmp.Or(e.unreachable[s.address], r.failed)
 			}
 		})
-	for _, s := range services {
-		e.unreachable[s.address] = !slices.Contains(alive, s.address)
+	for address := range alive {
+		delete(e.unreachable, address)
 	}
 }
 
@@ -75,18 +72,31 @@ func (e *examination) services() []service {
 		}
 	}
 	for _, a := range e.Accounts {
-		if authority, err := url.Parse(a.Authority); err == nil && authority.Host != "" && !e.ThroughProxy {
+		if authority := a.authority(); authority != nil && !e.ThroughProxy {
 			add(service{https, authority.Hostname(), addressOf(authority), true})
 		}
 		for _, h := range a.Hosts {
-			host, _, err := net.SplitHostPort(h.Address)
-			if err != nil {
-				host = h.Address
-			}
-			add(service{h.Protocol, host, h.Address, h.Implicit})
+			add(h.service())
 		}
 	}
 	return all
+}
+
+// authority is where the account's app signs in; nil: nowhere that is known.
+func (a Account) authority() *url.URL {
+	u, err := url.Parse(a.Authority)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	return u
+}
+
+// authorityAddress is its host:port; "" is none.
+func (a Account) authorityAddress() string {
+	if u := a.authority(); u != nil {
+		return addressOf(u)
+	}
+	return ""
 }
 
 // addressOf returns host:port of an https address.
@@ -112,22 +122,25 @@ func namesOf(services []service) []string {
 // reached is what came of a service.
 type reached struct {
 	tcp, tls Finding // tls has no status where it makes no sense to tell of it
-	well     bool
+	failed   string  // the probe that has failed, and what it looked at; "" is none
 }
 
 // reach connects to a service, and comes to TLS with it.
 func (e *examination) reach(ctx context.Context, s service, name resolution) reached {
 	if name.err != nil {
-		return reached{tcp: Finding{Status: Skipped, Seen: "the name isn't known"}}
+		return reached{tcp: Finding{Status: Skipped, Seen: "the name isn't known"}, failed: "dns of " + s.host}
 	}
 	conn, tcp := e.connect(ctx, s, name.addresses)
 	if conn == nil {
-		return reached{tcp: tcp, tls: Finding{Status: Skipped, Seen: "there is no connection"}}
+		return reached{tcp: tcp, tls: Finding{Status: Skipped, Seen: "there is no connection"}, failed: "tcp of " + s.address}
 	}
 	begun := time.Now()
 	secured := e.secure(ctx, conn, s)
 	secured.Took = time.Since(begun)
-	return reached{tcp, secured, secured.Status != Broken}
+	if secured.Status == Broken {
+		return reached{tcp, secured, "tls of " + s.address}
+	}
+	return reached{tcp: tcp, tls: secured}
 }
 
 // note is a finding of that remedy about a host that need not be mended.

@@ -85,7 +85,7 @@ func TestServices(t *testing.T) {
 			if len(got) != 1 || got[0].Status != test.status || got[0].Cause != test.cause || !strings.Contains(got[0].Seen, test.seen) {
 				t.Fatalf("tls: %+v, want %s %q", got, test.status, test.cause)
 			}
-			if dead := test.status == Broken; e.unreachable[address] != dead || (e.broken == 1) != dead {
+			if dead := test.status == Broken; (e.unreachable[address] != "") != dead || (e.broken == 1) != dead {
 				t.Errorf("unreachable: %v, broken: %d", e.unreachable, e.broken)
 			}
 			checkTexts(t, got[0])
@@ -147,8 +147,8 @@ func TestRefusedPort(t *testing.T) {
 	if got := n.of("tls"); len(got) != 1 || got[0].Status != Skipped {
 		t.Errorf("tls: %+v", got)
 	}
-	if !e.unreachable[address] {
-		t.Error("not unreachable")
+	if got := e.unreachable[address]; got != "tcp of "+address {
+		t.Errorf("unreachable: %q", got)
 	}
 }
 
@@ -213,7 +213,7 @@ func TestOneWayOfTwo(t *testing.T) {
 	address := listenTo(t, overTLS(l.good(t, "127.0.0.1"), greets(smtpGreeting)))
 	e, _ := examine(l.roots, nil, at("smtp", address, true), at("imap", address, true))
 	e.network(t.Context())
-	if e.unreachable[address] || e.broken != 1 {
+	if e.unreachable[address] != "" || e.broken != 1 {
 		t.Errorf("unreachable: %v, broken: %d", e.unreachable, e.broken)
 	}
 }

@@ -46,14 +46,19 @@ func (c *pop3Client) ask(command string) (string, error) {
 	return c.answer()
 }
 
+func (c *pop3Client) hear() (string, error) {
+	line, err := c.ReadLine(maxLine)
+	return string(line), err
+}
+
 // answer reads the line that begins with +OK; -ERR is a refusal.
 func (c *pop3Client) answer() (string, error) {
-	line, err := c.ReadLine(maxReplyLine)
+	line, err := c.hear()
 	switch {
 	case err != nil:
 		return "", err
 	case hasWord(line, "+OK"):
-		return string(line), nil
+		return line, nil
 	}
 	return "", noOrNonsense(line, "-ERR")
 }
@@ -69,18 +74,18 @@ func (c *pop3Client) offersXOAUTH2() (bool, error) {
 		return isNo, err
 	}
 	offered := false
-	for range maxReplyLines {
-		line, err := c.ReadLine(maxReplyLine)
+	for range maxLines {
+		line, err := c.hear()
 		if err != nil {
 			return false, err
 		}
-		if string(line) == "." {
+		if line == "." {
 			return offered, nil
 		}
-		words := strings.Fields(strings.ToUpper(string(line)))
+		words := strings.Fields(strings.ToUpper(line))
 		offered = offered || len(words) > 1 && words[0] == "SASL" && slices.Contains(words[1:], "XOAUTH2")
 	}
-	return false, errFlood
+	return false, wire.ErrFlood
 }
 
 // logIn says AUTH in two steps (RFC 5034): Exchange refuses the form in one
@@ -92,7 +97,7 @@ func (c *pop3Client) logIn(user string, token wire.Secret) error {
 	}
 	c.Printf("AUTH XOAUTH2")
 	for _, say := range []func(){func() { c.PrintSecret(blob) }, func() { c.Printf("") }} {
-		line, err := c.ReadLine(maxReplyLine)
+		line, err := c.hear()
 		if err != nil {
 			return err
 		}
@@ -101,14 +106,14 @@ func (c *pop3Client) logIn(user string, token wire.Secret) error {
 		}
 		say() // the message; and nothing, where the server refuses it in JSON
 	}
-	line, err := c.ReadLine(maxReplyLine)
+	line, err := c.hear()
 	if err != nil {
 		return err
 	}
 	return c.verdict(line)
 }
 
-func (c *pop3Client) verdict(line []byte) error {
+func (c *pop3Client) verdict(line string) error {
 	if hasWord(line, "+OK") {
 		return nil
 	}

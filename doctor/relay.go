@@ -56,7 +56,7 @@ func (t *relayTest) finding() Finding {
 	case len(t.refusing) > 0:
 		return well(fmt.Sprintf("without a login it takes mail for nobody: refused from %s, %d tries", list(t.refusing), t.tries))
 	case t.failed != nil:
-		return Finding{Status: Skipped, Seen: "it couldn't be tried: " + networkCause(t.failed)}
+		return Finding{Status: Skipped, Seen: "it couldn't be tried: " + explain(t.failed).seen}
 	}
 	return Finding{Status: Skipped, Seen: "it lets no address of this machine in"}
 }
@@ -101,7 +101,7 @@ func (t *relayTest) tryOver(ctx context.Context, target, mode string) error {
 	}
 	for i, trick := range tricks {
 		if i == 1 { // the first goes without
-			if err := v.must("EHLO localhost"); err != nil {
+			if _, err := v.hello(); err != nil {
 				return err
 			}
 		}
@@ -138,7 +138,7 @@ var tricks = []trick{
 
 // try tries one of them. The rest needn't be tried if ended.
 func (t *relayTest) try(v *visitor, trick trick) (ended bool, err error) {
-	_, agreed, err := v.ask("MAIL FROM:" + trick.sender)
+	agreed, err := v.agreesTo("MAIL FROM:" + trick.sender)
 	if err != nil {
 		return true, err
 	}
@@ -150,7 +150,7 @@ func (t *relayTest) try(v *visitor, trick trick) (ended bool, err error) {
 	if strings.Contains(recipient, "%s") {
 		recipient = fmt.Sprintf(recipient, v.hostName)
 	}
-	_, accepted, err := v.ask("RCPT TO:" + recipient)
+	accepted, err := v.agreesTo("RCPT TO:" + recipient)
 	if err != nil {
 		return true, err
 	}
@@ -168,7 +168,7 @@ func (t *relayTest) try(v *visitor, trick trick) (ended bool, err error) {
 func (t *relayTest) tryLogin(v *visitor) (ended bool, err error) {
 	t.askedFor = true
 	madeUp := "\x00check@oauthproxy.invalid\x00" + rand.Text()
-	if _, _, err := v.ask("AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte(madeUp))); err != nil {
+	if _, err := v.agreesTo("AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte(madeUp))); err != nil {
 		return true, err
 	}
 	return t.try(v, trick{"after a failed login", strangeSender, strangeRecipient})

@@ -12,7 +12,7 @@ import (
 )
 
 // errNoXOAUTH2 means that a mail server doesn't take tokens.
-var errNoXOAUTH2 = errors.New("the mail server offers no XOAUTH2")
+var errNoXOAUTH2 = &odd{remedy: "xoauth2-missing", seen: "it offers no XOAUTH2"}
 
 // trySMTP logs in, begins a message of the account's sender, and takes it back.
 func trySMTP(l *link, a Account, h Host, token wire.Secret) (seen string, err error) {
@@ -38,7 +38,7 @@ func utf8For(addresses ...string) *smtp.MailOptions {
 // it.
 func logInSMTP(l *link, h Host, token wire.Secret) (*smtp.Client, error) {
 	c := smtp.NewClient(l)
-	if err := c.Hello("localhost"); err != nil {
+	if err := c.Hello(l.name); err != nil {
 		return nil, beforeLogin(smtpError("EHLO", err))
 	}
 	if !c.SupportsAuth("XOAUTH2") {
@@ -73,7 +73,7 @@ func smtpError(what string, err error) error {
 	case errors.As(err, &garbage):
 		return nonsense(garbage.Error())
 	case errors.Is(err, smtp.ErrTooLongLine):
-		return errFlood
+		return wire.ErrFlood
 	}
 	return err
 }

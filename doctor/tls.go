@@ -1,58 +1,60 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"time"
 
 	"oauthproxy/internal/remedy"
-	"oauthproxy/internal/wire"
 )
 
 // secure comes to TLS over a new connection, which it closes, and tells how
 // that went and whose certificate was shown.
 func (e *examination) secure(ctx context.Context, conn net.Conn, s service) Finding {
-	c := wire.New(conn)
-	c.ReadTimeout, c.WriteTimeout = greetingTimeout, greetingTimeout
-	c.SetLimit(time.Now().Add(tlsTimeout + greetingTimeout))
-	stop := context.AfterFunc(ctx, c.Abort)
+	d := newDialogue(conn, s.protocol, e.HostName)
+	d.ReadTimeout, d.WriteTimeout = answerTimeout, answerTimeout
+	d.SetLimit(time.Now().Add(tlsTimeout + answerTimeout))
+	stop := context.AfterFunc(ctx, d.Abort)
 	defer stop()
-	defer c.Abort()
-	state, err := e.upgrade(ctx, c, s)
-	if err != nil {
-		return untrusted(err).finding(Broken, s.host)
+	defer d.Abort()
+	if err := e.greeted(ctx, d, s); err != nil {
+		return explain(err).finding(Broken, s.host)
 	}
-	_ = c.Close()
+	state, _ := d.TLS()
+	_ = d.Close()
 	return judgeCertificate(s.host, state)
 }
 
-// upgrade brings the connection to TLS, and hears the greeting before or after.
-func (e *examination) upgrade(ctx context.Context, c *wire.Conn, s service) (tls.ConnectionState, error) {
+// greeted comes to TLS with a service and hears its greeting, before or after.
+func (e *examination) greeted(ctx context.Context, d *dialogue, s service) error {
+	greeting, err := e.upgrade(d, s)
+	switch {
+	case !s.implicit && greeting == nil && isSilence(err):
+		return e.lookTwice(ctx, s, err)
+	case err != nil, !s.implicit, s.protocol == https:
+		return err
+	}
+	if _, err = d.hearGreeting(); isSilence(err) {
+		return askHTTP(d, err)
+	}
+	return err
+}
+
+// upgrade comes to TLS, from the start or in the protocol's own words, and
+// returns the greeting if that was heard before.
+func (e *examination) upgrade(d *dialogue, s service) (greeting []string, err error) {
 	if !s.implicit {
-		if err := askForTLS(c, s.protocol); err != nil {
-			return tls.ConnectionState{}, e.lookTwice(ctx, s, err)
+		if greeting, err = d.askForTLS(); err != nil {
+			return nil, err
 		}
 	}
-	if err := c.ConnectTLS(e.clientTLS(s.host), tlsTimeout); err != nil {
-		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-			err = &odd{remedy: "port-silent", seen: "it takes the connection and doesn't answer TLS"}
-		}
-		return tls.ConnectionState{}, err
+	if err = d.ConnectTLS(e.clientTLS(s.host), tlsTimeout); isLate(err) {
+		err = &odd{remedy: portSilent, seen: "it takes the connection and doesn't answer TLS"}
 	}
-	state, _ := c.TLS()
-	if !s.implicit || s.protocol == https {
-		return state, nil
-	}
-	err := readGreeting(c, s.protocol)
-	if o, ok := errors.AsType[*odd](err); ok && o.remedy == "port-silent" {
-		err = askHTTP(c, o)
-	}
-	return state, err
+	return greeting, err
 }
 
 // clientTLS is the client's side of TLS for a host.
@@ -68,10 +70,11 @@ func (e *examination) clientTLS(host string) *tls.Config {
 
 // askHTTP finds out whether a port that says nothing over TLS waits for a
 // request of HTTP's.
-func askHTTP(c *wire.Conn, silent *odd) error {
-	c.ReadTimeout = secondTimeout
-	if answer, err := command(c, "HEAD / HTTP/1.0\r\n"); err == nil && speaker(answer) == "http" {
-		return &odd{remedy: "answers-http", seen: "it answers " + quote(answer)}
+func askHTTP(d *dialogue, silent error) error {
+	d.ReadTimeout = secondTimeout
+	d.Printf("HEAD / HTTP/1.0\r\n")
+	if answer, err := d.ReadLine(maxLine); err == nil && speaker(string(answer)) == "http" {
+		return &odd{remedy: "answers-http", seen: "it answers " + quote(string(answer))}
 	}
 	return silent
 }
@@ -79,16 +82,12 @@ func askHTTP(c *wire.Conn, silent *odd) error {
 // lookTwice finds out on a second connection whether a port that says nothing
 // in clear waits for TLS, or for a request of HTTP's. No certificate is looked
 // at: nothing is said.
-func (e *examination) lookTwice(ctx context.Context, s service, err error) error {
-	o, ok := errors.AsType[*odd](err)
-	if !ok || o.remedy != "port-silent" {
-		return err
-	}
+func (e *examination) lookTwice(ctx context.Context, s service, silent error) error {
 	ctx, cancel := context.WithTimeout(ctx, secondTimeout)
 	defer cancel()
-	conn, dialErr := e.dial(ctx, "tcp", s.address)
-	if dialErr != nil {
-		return err
+	conn, err := e.dial(ctx, "tcp", s.address)
+	if err != nil {
+		return silent
 	}
 	defer conn.Close()
 	handshake := tls.Client(conn, &tls.Config{ServerName: s.host, InsecureSkipVerify: true}).HandshakeContext(ctx)
@@ -96,10 +95,10 @@ func (e *examination) lookTwice(ctx context.Context, s service, err error) error
 	switch {
 	case handshake == nil:
 		return &odd{remedy: "tls-at-once", seen: "it says nothing in clear, and speaks TLS from the start"}
-	case isHeader && speaker(header.RecordHeader[:]) == "http":
+	case isHeader && speaker(string(header.RecordHeader[:])) == "http":
 		return &odd{remedy: "answers-http", seen: "it says nothing until it is asked, and then answers HTTP"}
 	}
-	return err
+	return silent
 }
 
 // judgeCertificate tells whose certificate was shown, and by whom it seems to
@@ -109,32 +108,8 @@ func judgeCertificate(host string, state tls.ConnectionState) Finding {
 	days := int(time.Until(leaf.NotAfter).Hours() / 24)
 	seen := fmt.Sprintf("%s, certificate by %s, %d days left", tls.VersionName(state.Version), issuer(leaf), days)
 	if remedy.IsMicrosofts(host) && !isPublic(state.VerifiedChains) {
-		o := &odd{"tls-inspected", seen, map[string]string{"issuer": issuer(leaf)}}
+		o := &odd{remedy: "tls-inspected", seen: seen, facts: map[string]string{"issuer": issuer(leaf)}}
 		return o.finding(Note, host)
 	}
 	return well(seen)
-}
-
-// untrusted explains why TLS didn't come about, and where that is for the
-// certificate's sake, what was seen of it.
-func untrusted(err error) *odd {
-	o := explain(err)
-	verification, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	if !ok {
-		return o
-	}
-	const day = "2006-01-02"
-	now := time.Now().UTC()
-	leaf := verification.UnverifiedCertificates[0]
-	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
-	switch _, isName := errors.AsType[x509.HostnameError](err); {
-	case isName:
-		o.seen = "the certificate is for " + cmp.Or(o.facts["names"], "nobody")
-	case isInvalid && invalid.Reason == x509.Expired && invalid.Cert != nil:
-		o.seen = fmt.Sprintf("the certificate is valid from %s to %s, and this machine has %s",
-			invalid.Cert.NotBefore.Format(day), invalid.Cert.NotAfter.Format(day), now.Format(day+" 15:04 MST"))
-	default:
-		o.seen = "the certificate is signed by " + issuer(leaf)
-	}
-	return o
 }

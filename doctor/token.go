@@ -21,24 +21,38 @@ type TokenError struct {
 // Error returns the text.
 func (e *TokenError) Error() string { return e.Text }
 
+// asTokenError makes one of an error that is none.
+func asTokenError(err error) *TokenError {
+	if e, ok := errors.AsType[*TokenError](err); ok {
+		return e
+	}
+	return &TokenError{Text: err.Error()}
+}
+
+// isOfDeadHost tells whether there is no token for Entra ID can't be reached, as
+// the probes of the network have found already.
+func (p *patient) isOfDeadHost(err error) bool {
+	if p.unreachable[p.authorityAddress()] == "" {
+		return false
+	}
+	e := asTokenError(err)
+	_, _, isNetwork := remedy.ByError(err)
+	return isNetwork || e.AADSTS == 0 && e.Class == remedy.Later
+}
+
 // tokenBroken is the finding that an account gets no token.
 func (a Account) tokenBroken(err error) Finding {
-	e := &TokenError{Text: err.Error()}
-	errors.As(err, &e)
-	seen := "no access token"
+	e := asTokenError(err)
+	seen, facts := "no access token", a.facts()
+	r, found := remedy.ByAADSTS(e.AADSTS)
 	if e.AADSTS != 0 {
-		seen = fmt.Sprintf("Entra ID gives no token: AADSTS%d", e.AADSTS)
+		seen += fmt.Sprintf(": AADSTS%d", e.AADSTS)
+	} else if o := explain(err); o.remedy != unexplained {
+		seen += ": " + o.seen
+		r, facts, found = remedy.Named(o.remedy), with(facts, o.facts), true
 	}
 	if e.TraceID != "" {
 		seen += fmt.Sprintf(" (for support: trace ID %s, correlation ID %s)", clean(e.TraceID), clean(e.CorrelationID))
-	}
-	facts := a.facts()
-	r, found := remedy.ByAADSTS(e.AADSTS)
-	if !found {
-		var known map[string]string
-		if r, known, found = remedy.ByError(err); found {
-			facts = with(facts, known)
-		}
 	}
 	if !found {
 		// The text tells what is wrong, and what to do.

@@ -9,22 +9,11 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
-	"strings"
-	"time"
-
-	"oauthproxy/internal/wire"
 )
 
-const (
-	answerTimeout = 10 * time.Second // for a connection, a line or a handshake
-	// maxAnswer and maxAnswerLines bound what our own port says; what stands
-	// there may be another program.
-	maxAnswer      = 8 << 10
-	maxAnswerLines = 100
-	// maxNetworks bounds towards how many of a listener's networks an address
-	// of this machine is looked for.
-	maxNetworks = 50
-)
+// maxNetworks bounds towards how many of a listener's networks an address of
+// this machine is looked for.
+const maxNetworks = 50
 
 // ownGreetings are how this program greets; the group is its host name.
 var ownGreetings = map[string]*regexp.Regexp{
@@ -33,22 +22,17 @@ var ownGreetings = map[string]*regexp.Regexp{
 	"pop3": regexp.MustCompile(`^\+OK (\S+) ready$`),
 }
 
-// upgrades are the commands by which TLS begins, and farewells the last ones.
-var (
-	upgrades  = map[string]string{"smtp": "STARTTLS", "imap": "STARTTLS", "pop3": "STLS"}
-	farewells = map[string]string{"smtp": "QUIT", "imap": "LOGOUT", "pop3": "QUIT"}
-)
+// farewells are the last commands.
+var farewells = map[string]string{"smtp": "QUIT", "imap": "LOGOUT", "pop3": "QUIT"}
 
 var (
 	errForeign = errors.New("another program answers")
-	errRefused = errors.New("it refuses")
 	errTLS     = errors.New("TLS fails")
 )
 
 // visitor is a client of one of our own ports.
 type visitor struct {
-	*wire.Conn
-	protocol string
+	*dialogue
 	from     netip.Addr // where it comes from, as the port sees it
 	greeting string     // the first line
 	hostName string     // what the greeting calls the port's host
@@ -61,7 +45,7 @@ func visit(ctx context.Context, protocol, address string) (*visitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &visitor{Conn: wire.New(conn), protocol: protocol}
+	v := &visitor{dialogue: newDialogue(conn, protocol, "")}
 	v.ReadTimeout, v.WriteTimeout = answerTimeout, answerTimeout
 	if limit, ok := ctx.Deadline(); ok {
 		v.SetLimit(limit)
@@ -88,9 +72,9 @@ func (v *visitor) startTLS() error {
 	return nil
 }
 
-// greet reads the greeting, which gives errForeign if it isn't ours.
-func (v *visitor) greet() error {
-	line, err := v.ReadLine(maxAnswer)
+// recognize reads the greeting, which gives errForeign if it isn't ours.
+func (v *visitor) recognize() error {
+	line, err := v.ReadLine(maxLine)
 	if err != nil {
 		return err
 	}
@@ -111,57 +95,18 @@ func (v *visitor) begin(mode string) error {
 			return err
 		}
 	}
-	if err := v.greet(); err != nil || mode != "starttls" {
+	if err := v.recognize(); err != nil || mode != "starttls" {
 		return err
 	}
 	if v.protocol == "smtp" {
-		if err := v.must("EHLO localhost"); err != nil {
+		if _, err := v.hello(); err != nil {
 			return err
 		}
 	}
-	if err := v.must(upgrades[v.protocol]); err != nil {
+	if err := v.agreeOnTLS(); err != nil {
 		return fmt.Errorf("%w: %w", errTLS, err)
 	}
 	return v.startTLS()
-}
-
-// must says a command that has to be agreed to.
-func (v *visitor) must(command string) error {
-	answer, agreed, err := v.ask(command)
-	if err == nil && !agreed {
-		err = fmt.Errorf("%w: to %s it says %q", errRefused, command, clean(answer))
-	}
-	return err
-}
-
-// ask says a command and returns the last line of the answer, and whether that
-// agrees.
-func (v *visitor) ask(command string) (answer string, agreed bool, err error) {
-	const tag = "a "
-	if v.protocol == "imap" {
-		command = tag + command
-	}
-	v.Printf("%s", command)
-	for range maxAnswerLines {
-		line, err := v.ReadLine(maxAnswer)
-		if err != nil {
-			return "", false, err
-		}
-		answer := string(line)
-		switch v.protocol {
-		case "smtp":
-			if len(answer) < 4 || answer[3] != '-' {
-				return answer, strings.HasPrefix(answer, "2"), nil
-			}
-		case "imap":
-			if strings.HasPrefix(answer, tag) {
-				return answer, strings.HasPrefix(answer, tag+"OK"), nil
-			}
-		default:
-			return answer, strings.HasPrefix(answer, "+OK"), nil
-		}
-	}
-	return "", false, wire.ErrFlood
 }
 
 // targets returns the addresses at which a listener can be reached from this
