@@ -3,11 +3,13 @@ package doctor
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,133 +17,6 @@ import (
 	"oauthproxy/internal/sandbox"
 	"oauthproxy/internal/wire"
 )
-
-// ward is a sandbox, and accounts in it.
-type ward struct {
-	*sandbox.Sandbox
-	plan   Plan
-	tokens map[string]func() (string, error) // by mailbox
-}
-
-func newWard(t *testing.T, o sandbox.Options) *ward {
-	t.Helper()
-	s, err := sandbox.Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(s.CAPEM())
-	w := &ward{Sandbox: s, tokens: make(map[string]func() (string, error))}
-	w.plan = Plan{TLS: &tls.Config{RootCAs: roots}, Token: w.token}
-	return w
-}
-
-func (w *ward) token(_ context.Context, mailbox string) (Token, error) {
-	value, err := w.tokens[mailbox]()
-	return Token{Value: wire.NewSecret(value), Expires: time.Now().Add(time.Hour)}, err
-}
-
-// admit adds an account with those protocols. person is who signs in; empty:
-// the application acts by itself.
-func (w *ward) admit(mailbox, person string, o sandbox.TokenOptions, protocols ...string) *Account {
-	a := Account{
-		Mailbox: mailbox, Person: person, App: "devices", Flow: "client_secret",
-		ClientID: w.ClientID(), Tenant: w.TenantID(), Authority: w.Authority(),
-	}
-	if person != "" {
-		a.Flow = "device_code"
-	}
-	if len(protocols) == 0 {
-		protocols = []string{"imap", "pop3", "smtp"}
-	}
-	for _, protocol := range protocols {
-		h := Host{Protocol: protocol, Implicit: true, User: mailbox}
-		switch protocol {
-		case "imap":
-			h.Address = w.IMAP()
-		case "pop3":
-			h.Address = w.POP3()
-		case "smtp":
-			h.Address, h.Implicit = w.SMTP(), false
-			if person != "" {
-				h.User = person
-			}
-		}
-		a.Hosts = append(a.Hosts, h)
-	}
-	w.plan.Accounts = append(w.plan.Accounts, a)
-	w.tokens[mailbox] = func() (string, error) { return w.IssueToken(person, o), nil }
-	return &w.plan.Accounts[len(w.plan.Accounts)-1]
-}
-
-// chart is an Observer that keeps everything.
-type chart struct {
-	mu       sync.Mutex
-	findings []Finding
-	begun    int
-	open     string
-	t        *testing.T
-}
-
-func (c *chart) Begin(probe, subject string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.open != "" {
-		c.t.Errorf("%s begins within %s", probe, c.open)
-	}
-	c.open = probe + " " + subject
-	c.begun++
-}
-
-func (c *chart) Found(f Finding) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.open != f.Probe+" "+f.Subject {
-		c.t.Errorf("found %s %s within %q", f.Probe, f.Subject, c.open)
-	}
-	c.open = ""
-	c.findings = append(c.findings, f)
-}
-
-// of returns the finding of a probe.
-func (c *chart) of(probe string) Finding {
-	for _, f := range c.findings {
-		if f.Probe == probe {
-			return f
-		}
-	}
-	return Finding{Status: "none"}
-}
-
-func (c *chart) String() string {
-	var b strings.Builder
-	for _, f := range c.findings {
-		fmt.Fprintf(&b, "%s %s %s %s: %s\n", f.Status, f.Probe, f.Account, f.Subject, f.Seen)
-		if f.Status != OK {
-			fmt.Fprintf(&b, "\t[%s] %s; %s: %s\n\t%s\n", f.Cause, f.Means, f.Who, f.Do, strings.Join(append(f.Fix, f.PowerShell...), "\n\t"))
-		}
-	}
-	return b.String()
-}
-
-// examine runs the probes of accounts alone.
-func (w *ward) examine(t *testing.T) *chart {
-	t.Helper()
-	c := &chart{t: t}
-	e := newExamination(w.plan, c)
-	e.accounts(t.Context())
-	broken := 0
-	for _, f := range c.findings {
-		if f.Status == Broken {
-			broken++
-		}
-	}
-	if broken != e.broken {
-		t.Errorf("%d broken are counted of %d", e.broken, broken)
-	}
-	return c
-}
 
 // A healthy account raises no alarm, in whatever way it gets its tokens.
 func TestHealthy(t *testing.T) {
@@ -226,6 +101,84 @@ func TestUnreachable(t *testing.T) {
 	e.accounts(t.Context())
 	if f := c.of("imap"); f.Status != Skipped || f.Seen != "not tried, for the probe tls of "+w.IMAP()+" has failed" || c.of("pop3").Status != OK || c.of("smtp").Status != OK {
 		t.Error(c)
+	}
+}
+
+// Without Entra ID there is no token: that is told by the network's probe, and
+// not for each account. What else is wrong with a token is told.
+func TestEntraUnreachable(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err    error
+		status Status
+	}{
+		"no connection":        {&TokenError{Class: remedy.Later, Text: "Entra ID can't be reached"}, Skipped},
+		"an error of its own":  {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, Skipped},
+		"nobody has signed in": {&TokenError{Class: remedy.Person, Text: "nobody has signed in"}, Broken},
+		"a wrong secret":       {&TokenError{AADSTS: 7000215, Class: remedy.SetUp}, Broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWard(t, sandbox.Options{})
+			a := w.admit(bob, "", sandbox.TokenOptions{})
+			w.tokens[bob] = func() (string, error) { return "", tt.err }
+			c := &chart{t: t}
+			e := newExamination(w.plan, c)
+			e.unreachable[a.authorityAddress()] = "tcp of there"
+			e.accounts(t.Context())
+			f := c.of("token")
+			if f.Status != tt.status || tt.status == Skipped && f.Seen != "not tried, for the probe tcp of there has failed" {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
+// The logins of an account wait for each other here: one at a time none would
+// be answered.
+func TestSideBySide(t *testing.T) {
+	l := newLab(t, "Contoso")
+	protocols := []string{"imap", "pop3", "smtp"}
+	var met sync.WaitGroup
+	met.Add(len(protocols))
+	a := Account{Mailbox: alice}
+	for _, protocol := range protocols {
+		address := listenTo(t, overTLS(l.good(t, "127.0.0.1"), func(net.Conn) { met.Done(); met.Wait() }))
+		a.Hosts = append(a.Hosts, Host{Protocol: protocol, Address: address, Implicit: true, User: alice})
+	}
+	c := &chart{t: t}
+	e := newExamination(Plan{TLS: &tls.Config{RootCAs: l.roots}, Accounts: []Account{a}}, c)
+	e.Token = func(context.Context, string) (Token, error) { return Token{Value: wire.NewSecret(hostileToken)}, nil }
+	e.accounts(t.Context())
+	var got []string
+	for _, f := range c.findings {
+		got = append(got, f.Probe+" "+f.Cause)
+	}
+	want := []string{"token ", "claims token-opaque", "imap connection-closed", "pop3 connection-closed", "smtp connection-closed"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Mail servers hear the name of the configuration, or else our address.
+func TestEHLO(t *testing.T) {
+	for name, want := range map[string]string{"proxy.contoso.example": "EHLO proxy.contoso.example", "": "EHLO [127.0.0.1]"} {
+		for _, implicit := range []bool{false, true} {
+			l := newLab(t, "Contoso")
+			heard := make(chan string, 2)
+			server := talks(smtpGreeting, nil, func(line string) string {
+				heard <- line
+				return "250 no TLS and no AUTH\r\n"
+			})
+			if implicit {
+				server = overTLS(l.good(t, "127.0.0.1"), server)
+			}
+			a := at("smtp", listenTo(t, server), implicit)
+			e, _ := examine(l.roots, nil, a)
+			e.HostName = name
+			_, err := e.logIn(t.Context(), a.Hosts[0], a, wire.NewSecret(hostileToken), loginTimeout)
+			if got := <-heard; got != want || err == nil {
+				t.Errorf("%q, %v, want %q", got, err, want)
+			}
+		}
 	}
 }
 

@@ -74,7 +74,7 @@ func (m *mailing) returned() Finding {
 // notArrived is the finding when the time is over; err is of the last look.
 func notArrived(timeout time.Duration, err error) Finding {
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return Finding{Status: Note, Seen: "whether it arrives couldn't be seen: " + clean(err.Error())}
+		return Finding{Status: Note, Seen: "whether it arrives couldn't be seen: " + explain(err).seen}
 	}
 	return Finding{
 		Status: Warning, Seen: fmt.Sprintf("it isn't in the INBOX after %v", timeout),

@@ -1,9 +1,19 @@
 // Package doctor finds out what works between mail clients, this program,
 // Entra ID and Exchange, what doesn't, and what to do about it.
 //
-// Run makes an ordered list of probes. Each says what it found; what needs
-// something that is broken isn't tried. Nothing is changed by it: it signs
-// nobody in, and sends nothing unless it is asked to.
+// Run makes its probes in the order in which one thing needs another:
+//
+//   - files: who may read our secrets, and write our state
+//   - certificate: each of our own
+//   - dns, tcp, tls: the way to each host, whoever needs it, once
+//   - entra, clock: each tenant's discovery document, and the time
+//   - token, claims, imap, pop3, smtp: each account's, the logins side by side
+//   - send, arrival: a test message, if one is asked for
+//   - listener, open relay: each of our own ports
+//
+// Each says what it has found; what needs something that is broken isn't tried.
+// Nothing is changed by it: it signs nobody in, and sends nothing unless it is
+// asked to.
 package doctor
 
 import (
@@ -78,8 +88,9 @@ type Plan struct {
 	// IsServing tells that the listeners should be open. Else it is only
 	// tried whether they could be.
 	IsServing bool
-	// HostName is what a running service calls its host in greetings; empty:
-	// any name is taken for its.
+	// HostName is what a running service calls its host in greetings, and what
+	// we call ourselves to mail servers; empty: any name is taken for its, and
+	// we go by our address.
 	HostName string
 	// HTTP is the client for Entra ID, through the web proxy if there is one.
 	HTTP *http.Client

@@ -1,6 +1,6 @@
 //go:build unix
 
-package doctor_test
+package doctor
 
 import (
 	"os"
@@ -8,8 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"oauthproxy/doctor"
 )
 
 // place is a folder for files of a test.
@@ -50,71 +48,71 @@ func (p place) link(to, name string) string {
 	return p.path(name)
 }
 
-func secret(name string) []doctor.File {
-	return []doctor.File{{Name: name, What: "the client secret", IsSecret: true}}
+func secret(name string) []File {
+	return []File{{Name: name, What: "the client secret", IsSecret: true}}
 }
 
-func plain(name string) []doctor.File {
-	return []doctor.File{{Name: name, What: "the configuration"}}
+func plain(name string) []File {
+	return []File{{Name: name, What: "the configuration"}}
 }
 
-func state(name string) []doctor.File {
-	return []doctor.File{{Name: name, What: "the state folder", IsFolder: true, IsSecret: true}}
+func state(name string) []File {
+	return []File{{Name: name, What: "the state folder", IsFolder: true, IsSecret: true}}
 }
 
-var wellKept = want{status: doctor.OK, seen: "no secret among them by others"}
+var wellKept = want{status: OK, seen: "no secret among them by others"}
 
 // fileCases make files and say what is found first.
 var fileCases = map[string]struct {
-	make func(p place) []doctor.File
+	make func(p place) []File
 	want want
 }{
-	"secret of ours alone": {func(p place) []doctor.File { return secret(p.file("s", 0o600)) }, wellKept},
-	"secret for all to read": {func(p place) []doctor.File { return secret(p.file("s", 0o644)) },
-		want{doctor.Warning, "file-readable-by-others", "its mode is 0644", "chmod 600 /"}},
-	"secret for all to write": {func(p place) []doctor.File { return secret(p.file("s", 0o602)) },
-		want{doctor.Warning, "file-readable-by-others", "its mode is 0602", "chmod 600 /"}},
-	"name with a quote": {func(p place) []doctor.File { return secret(p.file("o'brien s", 0o644)) },
-		want{doctor.Warning, "file-readable-by-others", "", `/o'\''brien s'`}},
-	"no secret, for all to read": {func(p place) []doctor.File { return plain(p.file("c", 0o644)) }, wellKept},
-	"not there": {func(p place) []doctor.File { return plain(p.path("c")) },
-		want{doctor.Broken, "file-missing", "the configuration isn't there", ""}},
-	"state that is made later": {func(p place) []doctor.File {
+	"secret of ours alone": {func(p place) []File { return secret(p.file("s", 0o600)) }, wellKept},
+	"secret for all to read": {func(p place) []File { return secret(p.file("s", 0o644)) },
+		want{Warning, "file-readable-by-others", "its mode is 0644", "chmod 600 /"}},
+	"secret for all to write": {func(p place) []File { return secret(p.file("s", 0o602)) },
+		want{Warning, "file-readable-by-others", "its mode is 0602", "chmod 600 /"}},
+	"name with a quote": {func(p place) []File { return secret(p.file("o'brien s", 0o644)) },
+		want{Warning, "file-readable-by-others", "", `/o'\''brien s'`}},
+	"no secret, for all to read": {func(p place) []File { return plain(p.file("c", 0o644)) }, wellKept},
+	"not there": {func(p place) []File { return plain(p.path("c")) },
+		want{Broken, "file-missing", "the configuration isn't there", ""}},
+	"state that is made later": {func(p place) []File {
 		return append(state(p.dir("state", 0o700)), secret(p.path("state/store.key"))...)
 	}, wellKept},
-	"state folder that is made later": {func(p place) []doctor.File { return state(p.path("a/b/state")) }, wellKept},
-	"folder in place of a file": {func(p place) []doctor.File { return plain(p.dir("c", 0o755)) },
-		want{doctor.Broken, "file-unreadable", "it is not a file", ""}},
-	"pipe in place of a file": {func(p place) []doctor.File {
+	"state folder that is made later": {func(p place) []File { return state(p.path("a/b/state")) }, wellKept},
+	"folder in place of a file": {func(p place) []File { return plain(p.dir("c", 0o755)) },
+		want{Broken, "file-unreadable", "it is not a file", ""}},
+	"pipe in place of a file": {func(p place) []File {
 		p.must(syscall.Mkfifo(p.path("c"), 0o600))
 		return secret(p.path("c"))
-	}, want{doctor.Broken, "file-unreadable", "it is not a file", ""}},
-	"file in place of a folder": {func(p place) []doctor.File { return state(p.file("state", 0o600)) },
-		want{doctor.Broken, "folder-not-writable", "it is not a folder", ""}},
-	"state folder for all to read": {func(p place) []doctor.File { return state(p.dir("state", 0o755)) },
-		want{doctor.Warning, "file-readable-by-others", "its mode is 0755", "chmod 700 /"}},
-	"folder that all may write to": {func(p place) []doctor.File {
+	}, want{Broken, "file-unreadable", "it is not a file", ""}},
+	"file in place of a folder": {func(p place) []File { return state(p.file("state", 0o600)) },
+		want{Broken, "folder-not-writable", "it is not a folder", ""}},
+	"state folder for all to read": {func(p place) []File { return state(p.dir("state", 0o755)) },
+		want{Warning, "file-readable-by-others", "its mode is 0755", "chmod 700 /"}},
+	"folder that all may write to": {func(p place) []File {
 		p.dir("open", 0o777)
 		return secret(p.file("open/inner/s", 0o600))
-	}, want{doctor.Warning, "folder-writable-by-others", "replace the client secret", "chmod go-w /"}},
-	"folder like /tmp": {func(p place) []doctor.File {
+	}, want{Warning, "folder-writable-by-others", "replace the client secret", "chmod go-w /"}},
+	"folder like /tmp": {func(p place) []File {
 		name := p.file("open/s", 0o600)
 		p.dir("open", 0o777|os.ModeSticky)
 		return secret(name)
 	}, wellKept},
-	"links of Kubernetes": {func(p place) []doctor.File {
+	"links of Kubernetes": {func(p place) []File {
 		p.file("..2026/s", 0o400)
 		p.link("..2026", "..data")
 		return secret(p.link("..data/s", "s"))
 	}, wellKept},
-	"link into a folder that all may write to": {func(p place) []doctor.File {
+	"link into a folder that all may write to": {func(p place) []File {
 		name := p.file("open/s", 0o600)
 		p.dir("open", 0o777)
 		return secret(p.link(name, "s"))
-	}, want{doctor.Warning, "folder-writable-by-others", "", "/open"}},
-	"link to nowhere": {func(p place) []doctor.File { return secret(p.link("nowhere", "s")) },
-		want{doctor.Broken, "file-missing", "", ""}},
-	"credential of systemd": {func(p place) []doctor.File {
+	}, want{Warning, "folder-writable-by-others", "", "/open"}},
+	"link to nowhere": {func(p place) []File { return secret(p.link("nowhere", "s")) },
+		want{Broken, "file-missing", "", ""}},
+	"credential of systemd": {func(p place) []File {
 		p.t.Setenv("CREDENTIALS_DIRECTORY", p.folder)
 		return secret(p.file("devices.secret", 0o440))
 	}, wellKept},
@@ -124,7 +122,7 @@ func TestFiles(t *testing.T) {
 	for name, c := range fileCases {
 		t.Run(name, func(t *testing.T) {
 			files := c.make(place{t, t.TempDir()})
-			found := examine(t, doctor.Plan{Files: files})
+			found := run(t, Plan{Files: files})
 			c.want.check(t, found[0])
 		})
 	}
@@ -138,16 +136,16 @@ func TestFilesOutOfReach(t *testing.T) {
 	}
 	p := place{t, t.TempDir()}
 	for _, c := range []struct {
-		files []doctor.File
+		files []File
 		want  want
 	}{
-		{secret(p.file("s", 0)), want{doctor.Broken, "file-unreadable", "permission denied", ""}},
-		{secret(p.file("group", 0o640)), want{doctor.Warning, "file-readable-by-others", "0640", "chmod 600 /"}},
-		{state(p.dir("state", 0o500)), want{doctor.Broken, "folder-not-writable", "permission denied", ""}},
-		{state(filepath.Join(p.dir("above", 0o500), "state")), want{doctor.Broken, "folder-not-writable", "permission denied", ""}},
-		{secret(filepath.Join(p.dir("closed", 0), "s")), want{doctor.Broken, "file-unreadable", "permission denied", ""}},
+		{secret(p.file("s", 0)), want{Broken, "file-unreadable", "permission denied", ""}},
+		{secret(p.file("group", 0o640)), want{Warning, "file-readable-by-others", "0640", "chmod 600 /"}},
+		{state(p.dir("state", 0o500)), want{Broken, "folder-not-writable", "permission denied", ""}},
+		{state(filepath.Join(p.dir("above", 0o500), "state")), want{Broken, "folder-not-writable", "permission denied", ""}},
+		{secret(filepath.Join(p.dir("closed", 0), "s")), want{Broken, "file-unreadable", "permission denied", ""}},
 	} {
-		c.want.check(t, examine(t, doctor.Plan{Files: c.files})[0])
+		c.want.check(t, run(t, Plan{Files: c.files})[0])
 	}
 }
 
@@ -158,19 +156,19 @@ func TestFilesOfOthers(t *testing.T) {
 		t.Skip("only root can give files away")
 	}
 	p := place{t, t.TempDir()}
-	wellKept.check(t, examine(t, doctor.Plan{Files: secret(p.file("s", 0o640))})[0])
+	wellKept.check(t, run(t, Plan{Files: secret(p.file("s", 0o640))})[0])
 	const nobody = 65534
 	for name, c := range map[string]struct {
 		owner, group int
 		want         want
 	}{
-		"root's and a group's": {0, nobody, want{doctor.Warning, "file-readable-by-others", "0644", "chmod 640 /"}},
-		"root's":               {0, 0, want{doctor.Warning, "file-readable-by-others", "0644", "chmod 600 /"}},
-		"another's":            {nobody, nobody, want{doctor.Warning, "file-readable-by-others", "0644", "chmod 600 /"}},
+		"root's and a group's": {0, nobody, want{Warning, "file-readable-by-others", "0644", "chmod 640 /"}},
+		"root's":               {0, 0, want{Warning, "file-readable-by-others", "0644", "chmod 600 /"}},
+		"another's":            {nobody, nobody, want{Warning, "file-readable-by-others", "0644", "chmod 600 /"}},
 	} {
 		file := p.file(name, 0o644)
 		p.must(os.Chown(file, c.owner, c.group))
-		f := examine(t, doctor.Plan{Files: secret(file)})[0]
+		f := run(t, Plan{Files: secret(file)})[0]
 		f.Fix = []string{strings.ReplaceAll(f.Fix[0], "'", "")}
 		if !strings.HasPrefix(f.Fix[0], c.want.fix) {
 			t.Errorf("%s: %q", name, f.Fix[0])
@@ -185,10 +183,10 @@ func TestFilesTogether(t *testing.T) {
 	for range 39 {
 		files = append(files, secret(p.file("s", 0o600))...)
 	}
-	found := examine(t, doctor.Plan{Files: files})
-	want{status: doctor.OK, seen: "40 files and folders"}.check(t, found.only(t, "files"))
-	found = examine(t, doctor.Plan{Files: append(files, plain(p.path("missing"))...)})
-	if len(found) != 2 || found[0].Status != doctor.Broken || !strings.Contains(found[1].Seen, "the other 40 files") {
+	found := run(t, Plan{Files: files})
+	want{status: OK, seen: "40 files and folders"}.check(t, found.only(t, "files"))
+	found = run(t, Plan{Files: append(files, plain(p.path("missing"))...)})
+	if len(found) != 2 || found[0].Status != Broken || !strings.Contains(found[1].Seen, "the other 40 files") {
 		t.Errorf("%+v", found)
 	}
 	left, err := os.ReadDir(p.path("state"))

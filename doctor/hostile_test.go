@@ -1,16 +1,12 @@
 package doctor
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"net"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,83 +14,20 @@ import (
 	"oauthproxy/internal/wire"
 )
 
-// serve plays a mail server over implicit TLS, of which one connection at a
-// time is handled.
-func serve(t *testing.T, handle func(c net.Conn, r *bufio.Reader)) (address string, trust *tls.Config) {
-	t.Helper()
-	web := httptest.NewUnstartedServer(nil) // it has a certificate for 127.0.0.1
-	web.StartTLS()
-	certificate, root := web.TLS.Certificates[0], web.Certificate()
-	web.Close()
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			if c.(*tls.Conn).Handshake() == nil {
-				handle(c, bufio.NewReader(c))
-			}
-			_ = c.Close()
+// answers is a server of one connection that gives each line the next of the
+// answers, in which $ is what the line ended with: a token, where one was sent;
+// the last answer serves for all that follows.
+func answers(greeting string, lines ...string) func(net.Conn) {
+	heard := 0
+	return talks(greeting, nil, func(line string) string {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			words = []string{"-"}
 		}
+		answer := lines[min(heard, len(lines)-1)]
+		heard++
+		return strings.NewReplacer("TAG", words[0], "$", words[len(words)-1]).Replace(answer)
 	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		running.Wait()
-	})
-	roots := x509.NewCertPool()
-	roots.AddCert(root)
-	return listener.Addr().String(), &tls.Config{RootCAs: roots}
-}
-
-// says writes text and waits until the client has closed.
-func says(text string) func(net.Conn, *bufio.Reader) {
-	return func(c net.Conn, r *bufio.Reader) {
-		_, _ = c.Write([]byte(text))
-		_, _ = r.WriteTo(nothing{})
-	}
-}
-
-type nothing struct{}
-
-func (nothing) Write(p []byte) (int, error) { return len(p), nil }
-
-// floods writes text and then more of it for ever.
-func floods(first, more string) func(net.Conn, *bufio.Reader) {
-	return func(c net.Conn, _ *bufio.Reader) {
-		_, err := c.Write([]byte(first))
-		for err == nil {
-			_, err = c.Write([]byte(strings.Repeat(more, 1000)))
-		}
-	}
-}
-
-// answers writes the greeting, and for each line heard the next of the answers,
-// in which $ is what the line ended with: a token, where one was sent; the last
-// answer serves for all that follows.
-func answers(greeting string, lines ...string) func(net.Conn, *bufio.Reader) {
-	return func(c net.Conn, r *bufio.Reader) {
-		_, _ = c.Write([]byte(greeting))
-		for i := 0; ; i++ {
-			line, err := r.ReadString('\n')
-			if err != nil {
-				return
-			}
-			words := strings.Fields(line)
-			if len(words) == 0 {
-				words = []string{"-"}
-			}
-			answer := strings.NewReplacer("TAG", words[0], "$", words[len(words)-1]).Replace(lines[min(i, len(lines)-1)])
-			if _, err := c.Write([]byte(answer)); err != nil || strings.Contains(answer, "CLOSE") {
-				return
-			}
-		}
-	}
 }
 
 const hostileToken = "eyJhbGciOiJub25lIn0.QSBzZWNyZXQgdG9rZW4gZm9yIGEgdGVzdCBvZiBob3N0aWxlIHNlcnZlcnM.c2lnbmF0dXJlIG9mIGEgdGVzdA"
@@ -113,29 +46,29 @@ func TestHostileServers(t *testing.T) {
 	)
 	tests := []struct {
 		name, protocol string
-		handle         func(net.Conn, *bufio.Reader)
+		handle         func(net.Conn)
 		cause          string
 		seen           string
 	}{
-		{"silence", "imap", says(""), "answer-late", ""},
-		{"silence", "pop3", says(""), "answer-late", ""},
-		{"silence", "smtp", says(""), "answer-late", ""},
-		{"silence after the greeting", "imap", says(imap), "answer-late", ""},
-		{"silence after the greeting", "smtp", says(smtp), "answer-late", ""},
+		{"silence", "imap", greets(""), "answer-late", ""},
+		{"silence", "pop3", greets(""), "answer-late", ""},
+		{"silence", "smtp", greets(""), "answer-late", ""},
+		{"silence after the greeting", "imap", greets(imap), "answer-late", ""},
+		{"silence after the greeting", "smtp", greets(smtp), "answer-late", ""},
 		{"silence after the token", "smtp", answers(smtp, ehlo, "334 \r\n", ""), "answer-late", ""},
-		{"a close", "imap", func(net.Conn, *bufio.Reader) {}, "connection-closed", "the mail server closed the connection in place of an answer"},
-		{"a close", "pop3", func(net.Conn, *bufio.Reader) {}, "connection-closed", "the mail server closed the connection in place of an answer"},
-		{"a close", "smtp", func(net.Conn, *bufio.Reader) {}, "connection-closed", "the mail server closed the connection in place of an answer"},
-		{"HTTP", "imap", says("HTTP/1.1 400 Bad Request\r\n\r\n"), "answers-http", ""},
-		{"HTTP", "pop3", says("HTTP/1.1 400 Bad Request\r\n\r\n"), "answers-http", ""},
-		{"HTTP", "smtp", says("HTTP/1.1 400 Bad Request\r\n\r\n"), "answers-http", ""},
-		{"another protocol", "imap", says("220 mail.example ESMTP\r\n"), "greeting-foreign", "220 mail.example ESMTP"},
-		{"another protocol", "pop3", says("* OK IMAP\r\n"), "greeting-foreign", "* OK IMAP"},
-		{"another protocol", "smtp", says("+OK POP3\r\n"), "greeting-foreign", "+OK POP3"},
-		{"BYE at connect", "imap", says("* BYE Connection is closed. 10\r\n"), "session-broken-off", "BYE Connection is closed. 10"},
+		{"a close", "imap", func(net.Conn) {}, "connection-closed", "the mail server closed the connection in place of an answer"},
+		{"a close", "pop3", func(net.Conn) {}, "connection-closed", "the mail server closed the connection in place of an answer"},
+		{"a close", "smtp", func(net.Conn) {}, "connection-closed", "the mail server closed the connection in place of an answer"},
+		{"HTTP", "imap", greets("HTTP/1.1 400 Bad Request\r\n\r\n"), "answers-http", ""},
+		{"HTTP", "pop3", greets("HTTP/1.1 400 Bad Request\r\n\r\n"), "answers-http", ""},
+		{"HTTP", "smtp", greets("HTTP/1.1 400 Bad Request\r\n\r\n"), "answers-http", ""},
+		{"another protocol", "imap", greets("220 mail.example ESMTP\r\n"), "greeting-foreign", "220 mail.example ESMTP"},
+		{"another protocol", "pop3", greets("* OK IMAP\r\n"), "greeting-foreign", "* OK IMAP"},
+		{"another protocol", "smtp", greets("+OK POP3\r\n"), "greeting-foreign", "+OK POP3"},
+		{"BYE at connect", "imap", greets("* BYE Connection is closed. 10\r\n"), "session-broken-off", "BYE Connection is closed. 10"},
 		{"BYE later", "imap", answers(imap, "* BYE Go away.\r\n"), "", "* BYE Go away."},
-		{"busy at connect", "smtp", says("421 4.3.2 Service not available\r\n"), "service-not-available", "421 4.3.2 Service not available"},
-		{"a no at connect", "pop3", says("-ERR [SYS/TEMP] busy\r\n"), "pop3-server-trouble", "-ERR [SYS/TEMP] busy"},
+		{"busy at connect", "smtp", greets("421 4.3.2 Service not available\r\n"), "service-not-available", "421 4.3.2 Service not available"},
+		{"a no at connect", "pop3", greets("-ERR [SYS/TEMP] busy\r\n"), "pop3-server-trouble", "-ERR [SYS/TEMP] busy"},
 		{"an endless line", "imap", floods("* OK ", "a"), "greeting-foreign", ""},
 		{"an endless line", "pop3", floods("+OK ", "a"), "greeting-foreign", ""},
 		{"an endless line", "smtp", floods("220 ", "a"), "greeting-foreign", ""},
@@ -167,9 +100,10 @@ func TestHostileServers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.protocol+", "+tt.name, func(t *testing.T) {
 			t.Parallel()
-			address, trust := serve(t, tt.handle)
+			l := newLab(t, "Contoso")
+			address := listenTo(t, overTLS(l.good(t, "127.0.0.1"), tt.handle))
 			h := Host{Protocol: tt.protocol, Address: address, Implicit: true, User: alice}
-			e := newExamination(Plan{TLS: trust}, nil)
+			e := newExamination(Plan{TLS: &tls.Config{RootCAs: l.roots}}, nil)
 			p := e.patient(Account{Mailbox: alice, Person: alice, Hosts: []Host{h}})
 			p.token = Token{Value: wire.NewSecret(hostileToken)}
 			p.limit = 10 * time.Second

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,36 +18,6 @@ import (
 	"testing"
 	"time"
 )
-
-// notes is an observer that keeps what it is told.
-type notes struct {
-	mu    sync.Mutex
-	begun int
-	found []Finding
-}
-
-func (n *notes) Begin(string, string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.begun++
-}
-
-func (n *notes) Found(f Finding) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.found = append(n.found, f)
-}
-
-// of returns the findings of one kind of probe.
-func (n *notes) of(probe string) []Finding {
-	var all []Finding
-	for _, f := range n.found {
-		if f.Probe == probe {
-			all = append(all, f)
-		}
-	}
-	return all
-}
 
 // lab is a certificate authority for servers of a test.
 type lab struct {
@@ -79,25 +50,37 @@ func newLab(t *testing.T, organization string) *lab {
 	return &lab{root, key, roots}
 }
 
-// server returns the server's side of TLS, with a certificate for the name.
-func (l *lab) server(t *testing.T, name string, from, to time.Time) *tls.Config {
+const days = 24 * time.Hour
+
+// server returns the server's side of TLS, with a certificate for the names
+// that is valid between two times from now.
+func (l *lab) server(t *testing.T, from, to time.Duration, names ...string) *tls.Config {
 	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: from, NotAfter: to, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	if ip := net.ParseIP(name); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	} else {
-		template.DNSNames = []string{name}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(to),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, l.root, l.key.Public(), l.key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: l.key}}}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: l.key, Leaf: leaf}}}
 }
 
 // good returns the server's side of TLS that nothing is wrong with.
 func (l *lab) good(t *testing.T, name string) *tls.Config {
-	return l.server(t, name, time.Now().Add(-time.Hour), time.Now().AddDate(0, 3, 0))
+	return l.server(t, -time.Hour, 90*days, name)
 }
 
 // listenTo runs handle for each connection to a port of its own, until the test
@@ -147,7 +130,12 @@ func greets(text string) func(net.Conn) {
 
 // overTLS lets a server speak TLS from the start.
 func overTLS(config *tls.Config, handle func(net.Conn)) func(net.Conn) {
-	return func(conn net.Conn) { handle(tls.Server(conn, config)) }
+	return func(conn net.Conn) {
+		secured := tls.Server(conn, config)
+		if secured.Handshake() == nil {
+			handle(secured)
+		}
+	}
 }
 
 // asked is a server that says the first text, and the others each after what it
@@ -175,6 +163,45 @@ func upgraded(config *tls.Config, texts ...string) func(net.Conn) {
 		}
 		io.Copy(io.Discard, tls.Server(conn, config))
 	}
+}
+
+// talks is a server that greets, and gives each line it hears an answer. With
+// a configuration TLS follows the one to STARTTLS.
+func talks(greeting string, config *tls.Config, answer func(line string) string) func(net.Conn) {
+	return func(conn net.Conn) {
+		in := bufio.NewReader(conn)
+		io.WriteString(conn, greeting)
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			line = strings.TrimRight(line, "\r\n")
+			if _, err := io.WriteString(conn, answer(line)); err != nil {
+				return
+			}
+			if line == "STARTTLS" && config != nil {
+				conn = tls.Server(conn, config)
+				in = bufio.NewReader(conn)
+			}
+		}
+	}
+}
+
+// floods is a server that says something, and then more for ever.
+func floods(first, more string) func(net.Conn) {
+	return func(conn net.Conn) {
+		_, err := io.WriteString(conn, first)
+		for err == nil {
+			_, err = io.WriteString(conn, strings.Repeat(more, 1000))
+		}
+	}
+}
+
+// reset is a server that resets the connection.
+func reset(conn net.Conn) {
+	hear(conn)
+	conn.(*net.TCPConn).SetLinger(0)
 }
 
 // hear waits for what a client says.

@@ -162,7 +162,7 @@ func (p *patient) unsent(err error) Finding {
 	var words refusal
 	switch {
 	case errors.Is(err, errUnknownFate):
-		return Finding{Status: Broken, Seen: clean(err.Error()), Who: remedy.You.String(),
+		return Finding{Status: Broken, Seen: errUnknownFate.Error(), Who: remedy.You.String(),
 			Means: "nobody can tell whether the message was accepted", Do: "look whether it arrives, and check again"}
 	case !errors.As(err, &words):
 		return p.unanswered(h, err)

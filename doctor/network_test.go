@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"crypto/tls"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -42,8 +41,8 @@ func TestServices(t *testing.T) {
 		{"POP3 with STLS is well", "pop3", false, upgraded(good, pop3Greeting, "+OK Begin TLS negotiation.\r\n"), OK, "", ""},
 
 		{"the certificate is for another name", "imap", true, overTLS(l.good(t, "mail.contoso.com"), greets(imapGreeting)), Broken, "server-certificate-name", "mail.contoso.com"},
-		{"the certificate has ended", "imap", true, overTLS(l.server(t, "127.0.0.1", now.AddDate(-1, 0, 0), now.AddDate(0, 0, -2)), greets(imapGreeting)), Broken, "server-certificate-ended", now.AddDate(0, 0, -2).UTC().Format("2006-01-02")},
-		{"the certificate isn't valid yet", "imap", true, overTLS(l.server(t, "127.0.0.1", now.AddDate(0, 0, 2), now.AddDate(1, 0, 0)), greets(imapGreeting)), Broken, "server-certificate-early", "this machine has"},
+		{"the certificate has ended", "imap", true, overTLS(l.server(t, -365*days, -2*days, "127.0.0.1"), greets(imapGreeting)), Broken, "server-certificate-ended", now.AddDate(0, 0, -2).UTC().Format("2006-01-02")},
+		{"the certificate isn't valid yet", "imap", true, overTLS(l.server(t, 2*days, 365*days, "127.0.0.1"), greets(imapGreeting)), Broken, "server-certificate-early", "this machine has"},
 		{"nobody trusts the certificate", "imap", true, overTLS(newLab(t, "Fabrikam").good(t, "127.0.0.1"), greets(imapGreeting)), Broken, "server-certificate-untrusted", "Fabrikam"},
 		{"the certificate after STARTTLS is for another name", "smtp", false, upgraded(l.good(t, "mail.contoso.com"), smtpGreeting, smtpOffer, "220 ready\r\n"), Broken, "server-certificate-name", ""},
 		{"TLS 1.1 at most", "imap", true, overTLS(old, greets(imapGreeting)), Broken, "tls-version", ""},
@@ -58,8 +57,8 @@ func TestServices(t *testing.T) {
 		{"another protocol in clear", "smtp", false, greets(pop3Greeting), Broken, "wrong-protocol", "POP3"},
 		{"garbage", "imap", true, overTLS(good, greets("\x1b[2Jwhat\xff\r\n")), Broken, "greeting-foreign", "?[2Jwhat?"},
 		{"SSH", "smtp", false, greets("SSH-2.0-OpenSSH_9.9\r\n"), Broken, "greeting-foreign", "OpenSSH"},
-		{"a flood without a line's end", "smtp", false, flood("A"), Broken, "greeting-foreign", ""},
-		{"a flood of lines", "smtp", false, flood("220-welcome\r\n"), Broken, "greeting-foreign", ""},
+		{"a flood without a line's end", "smtp", false, floods("", "A"), Broken, "greeting-foreign", ""},
+		{"a flood of lines", "smtp", false, floods("", "220-welcome\r\n"), Broken, "greeting-foreign", ""},
 		{"a flood of untagged responses", "imap", false, asked(imapGreeting, strings.Repeat("* OK still here\r\n", 1000)), Broken, "greeting-foreign", ""},
 		{"BYE", "imap", true, overTLS(good, greets("* BYE Connection is closed. 13\r\n")), Broken, "greeting-refuses", "closed. 13"},
 		{"421", "smtp", false, greets("421 4.3.2 Service not available\r\n"), Broken, "greeting-refuses", "4.3.2"},
@@ -112,23 +111,6 @@ func checkTexts(t *testing.T, f Finding) {
 	if f.Status == Broken && (f.Means == "" || f.Do == "" || f.Who == "") {
 		t.Errorf("broken, and no word of what to do: %+v", f)
 	}
-}
-
-// flood is a server that doesn't stop.
-func flood(text string) func(net.Conn) {
-	return func(conn net.Conn) {
-		for chunk := strings.Repeat(text, 1000); ; {
-			if _, err := io.WriteString(conn, chunk); err != nil {
-				return
-			}
-		}
-	}
-}
-
-// reset is a server that resets the connection.
-func reset(conn net.Conn) {
-	hear(conn)
-	conn.(*net.TCPConn).SetLinger(0)
 }
 
 // TestRefusedPort: the rest isn't tried.

@@ -30,7 +30,7 @@ func piped(t *testing.T, e *examination, server func(net.Conn)) {
 // longer than a probe may take.
 func TestSilence(t *testing.T) {
 	l := newLab(t, "Contoso")
-	config := l.server(t, "127.0.0.1", time.Unix(0, 0), time.Now().AddDate(40, 0, 0))
+	config := l.server(t, -100*365*days, 100*365*days, "127.0.0.1")
 	drop := func(conn net.Conn) { io.Copy(io.Discard, conn) }
 	web := func(conn net.Conn) {
 		if hear(conn) {
@@ -76,7 +76,7 @@ func TestSilence(t *testing.T) {
 // told that would only be for that.
 func TestStopped(t *testing.T) {
 	l := newLab(t, "Contoso")
-	config := l.server(t, "127.0.0.1", time.Unix(0, 0), time.Now().AddDate(40, 0, 0))
+	config := l.server(t, -100*365*days, 100*365*days, "127.0.0.1")
 	drop := func(conn net.Conn) { io.Copy(io.Discard, conn) }
 	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	tests := []struct {
@@ -152,7 +152,7 @@ func TestNames(t *testing.T) {
 		{"one has no address", map[string]answer{imap: public, smtp: {}}, []string{"ok ", "broken name-unknown"}, ""},
 		{"the only one is a mistake", map[string]answer{imap: {nil, unknown}}, []string{"broken name-unknown"}, ""},
 		{"the only one is late", map[string]answer{imap: {nil, silent}}, []string{"broken no-network"}, "no answer in time"},
-		{"none is answered", map[string]answer{imap: {nil, failing}, smtp: {nil, failing}}, []string{"broken no-network", "skipped "}, "misbehaving"},
+		{"none is answered", map[string]answer{imap: {nil, failing}, smtp: {nil, failing}}, []string{"broken no-network", "skipped "}, "trouble of its own"},
 		{"none exists", map[string]answer{imap: {nil, unknown}, smtp: {nil, unknown}}, []string{"broken no-network", "skipped "}, "knows none"},
 		{"Microsoft's name leads inside", map[string]answer{imap: {[]netip.Addr{inside}, nil}}, []string{"note name-private"}, "10.0.0.7"},
 		{"a filter's address", map[string]answer{imap: {[]netip.Addr{netip.IPv6Unspecified()}, nil}}, []string{"note name-private"}, ""},

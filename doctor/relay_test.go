@@ -1,4 +1,4 @@
-package doctor_test
+package doctor
 
 import (
 	"net"
@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"oauthproxy/accounts"
-	"oauthproxy/doctor"
 	"oauthproxy/proxy"
 	"oauthproxy/proxy/smtp"
 )
@@ -26,25 +25,25 @@ type relay struct {
 
 // serve speaks one connection.
 func (r *relay) serve(t *testing.T) func(net.Conn) {
-	c := certificate(t, -days, 90*days, ourName)
+	c := newLab(t, "Contoso").server(t, -days, 90*days, ourName)
 	return func(conn net.Conn) {
 		r.mu.Lock()
 		r.connections++
 		r.mu.Unlock()
 		var said []string
-		answers("220 "+ourName+" ESMTP ready", &c, func(command string) string {
+		talks("220 "+ourName+" ESMTP ready\r\n", c, func(command string) string {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.heard, said = append(r.heard, command), append(said, command)
 			switch verb, _, _ := strings.Cut(command, " "); verb {
 			case "AUTH":
-				return "535 5.7.8 no"
+				return "535 5.7.8 no\r\n"
 			case "RCPT":
 				if !r.open(said) {
-					return "550 5.7.1 no"
+					return "550 5.7.1 no\r\n"
 				}
 			}
-			return "250 ok"
+			return "250 ok\r\n"
 		})(conn)
 	}
 }
@@ -84,9 +83,9 @@ func TestOpenRelay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &relay{open: c.open}
-			l := doctor.Listener{Protocol: "smtp", Address: listenOwn(t, r.serve(t)), TLS: "starttls"}
-			found := examine(t, serving(l))
-			want{doctor.Broken, "open-relay", c.seen, "own address"}.check(t, found.only(t, "open relay"))
+			l := Listener{Protocol: "smtp", Address: listenTo(t, r.serve(t)), TLS: "starttls"}
+			found := run(t, serving(l))
+			want{Broken, "open-relay", c.seen, "own address"}.check(t, found.only(t, "open relay"))
 			r.check(t)
 		})
 	}
@@ -109,8 +108,8 @@ func (r *relay) check(t *testing.T) {
 func TestClosedRelay(t *testing.T) {
 	for mode, tries := range map[string]string{"none": "8 tries", "starttls": "15 tries"} {
 		r := &relay{open: func([]string) bool { return false }}
-		l := doctor.Listener{Protocol: "smtp", Address: listenOwn(t, r.serve(t)), TLS: mode}
-		want{status: doctor.OK, seen: "refused from 127.0.0.1, " + tries}.check(t, examine(t, serving(l)).only(t, "open relay"))
+		l := Listener{Protocol: "smtp", Address: listenTo(t, r.serve(t)), TLS: mode}
+		want{status: OK, seen: "refused from 127.0.0.1, " + tries}.check(t, run(t, serving(l)).only(t, "open relay"))
 		r.check(t)
 		if r.count("AUTH") != 1 || r.count("QUIT") != r.connections {
 			t.Errorf("%s: %d connections:\n%s", mode, r.connections, strings.Join(r.heard, "\n"))
@@ -125,16 +124,16 @@ func TestRelayForDevices(t *testing.T) {
 	for _, mode := range []proxy.TLSMode{proxy.TLSNone, proxy.TLSStart, proxy.TLSImplicit} {
 		l := serveOwn(t, smtp.Protocol{}, proxy.Listener{TLS: mode, RequireTLS: mode != proxy.TLSNone}, accounts.Login{Networks: loopback, Device: true})
 		l.Devices = loopback
-		want{doctor.Note, "device-is-this-machine", "this machine (127.0.0.1)", "networks"}.check(t, examine(t, serving(l)).only(t, "open relay"))
+		want{Note, "device-is-this-machine", "this machine (127.0.0.1)", "networks"}.check(t, run(t, serving(l)).only(t, "open relay"))
 	}
 	r := &relay{open: func([]string) bool { return true }}
-	l := doctor.Listener{Protocol: "smtp", Address: listenOwn(t, r.serve(t)), TLS: "none", Devices: loopback}
-	want{doctor.Note, "device-is-this-machine", "", ""}.check(t, examine(t, serving(l)).only(t, "open relay"))
+	l := Listener{Protocol: "smtp", Address: listenTo(t, r.serve(t)), TLS: "none", Devices: loopback}
+	want{Note, "device-is-this-machine", "", ""}.check(t, run(t, serving(l)).only(t, "open relay"))
 	if r.count("RCPT") > 0 {
 		t.Errorf("it named a recipient:\n%s", strings.Join(r.heard, "\n"))
 	}
 	l.Devices = elsewhere
-	want{doctor.Broken, "open-relay", "", ""}.check(t, examine(t, serving(l)).only(t, "open relay"))
+	want{Broken, "open-relay", "", ""}.check(t, run(t, serving(l)).only(t, "open relay"))
 }
 
 // A listener on all addresses is tried from loopback and from one that others
@@ -148,12 +147,12 @@ func TestRelayOnAllAddresses(t *testing.T) {
 	_ = conn.Close()
 	network := []netip.Prefix{netip.PrefixFrom(own, own.BitLen())}
 	l := serveOwn(t, smtp.Protocol{}, proxy.Listener{Address: "0.0.0.0:0", TLS: proxy.TLSStart})
-	want{status: doctor.OK, seen: "refused from 127.0.0.1 and " + own.String() + ", 29 tries"}.check(t, examine(t, serving(l)).only(t, "open relay"))
+	want{status: OK, seen: "refused from 127.0.0.1 and " + own.String() + ", 29 tries"}.check(t, run(t, serving(l)).only(t, "open relay"))
 	l = serveOwn(t, smtp.Protocol{}, proxy.Listener{Address: "0.0.0.0:0", TLS: proxy.TLSNone, Networks: network})
-	found := examine(t, serving(l))
-	want{status: doctor.OK, seen: "it answers"}.check(t, found.only(t, "listener"))
-	want{status: doctor.OK, seen: "refused from " + own.String()}.check(t, found.only(t, "open relay"))
+	found := run(t, serving(l))
+	want{status: OK, seen: "it answers"}.check(t, found.only(t, "listener"))
+	want{status: OK, seen: "refused from " + own.String()}.check(t, found.only(t, "open relay"))
 	l = serveOwn(t, smtp.Protocol{}, proxy.Listener{Address: "0.0.0.0:0", TLS: proxy.TLSNone}, accounts.Login{Networks: network, Device: true})
 	l.Devices = network
-	want{doctor.Note, "device-is-this-machine", "this machine (" + own.String() + ")", ""}.check(t, examine(t, serving(l)).only(t, "open relay"))
+	want{Note, "device-is-this-machine", "this machine (" + own.String() + ")", ""}.check(t, run(t, serving(l)).only(t, "open relay"))
 }

@@ -132,7 +132,7 @@ func nameless(err error) *odd {
 	case isDNS && dns.IsNotFound:
 		return &odd{remedy: "name-unknown", seen: "the name server knows no such name"}
 	case isDNS && !dns.IsTimeout:
-		return &odd{remedy: "name-server-silent", seen: clean(dns.Err)}
+		return &odd{remedy: "name-server-silent", seen: "the name server has trouble of its own"}
 	}
 	return &odd{remedy: "name-server-silent", seen: "no answer in time"}
 }
