@@ -31,6 +31,7 @@ func (s *Session) noteLegacy() {
 	if !isLegacy(state) {
 		return
 	}
+	s.tally.legacy.Add(1)
 	version, suite := tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 	s.server.legacy.write(s.address, func(c *LegacyClient) {
 		*c = LegacyClient{s.address, version, suite, c.Sessions + 1, time.Now()}

@@ -50,6 +50,7 @@ type relay struct {
 	gone             atomic.Bool  // the client has, and hears nothing any more
 	asked            atomic.Bool  // somebody is in the middle of something: an answer is due, or a line's end
 	up, down         int64
+	tally            *tally
 
 	// lastWords are the upstream's; explain makes of them why it was the first
 	// to end the session. left and why are valid when both directions have
@@ -89,7 +90,7 @@ func (s *Session) Relay(ctx context.Context, upstream *wire.Conn, lastWords Last
 	if err != nil {
 		return err
 	}
-	r := &relay{client: s.Client, upstream: upstream, lastWords: lastWords}
+	r := &relay{client: s.Client, upstream: upstream, lastWords: lastWords, tally: s.tally}
 	r.explain = func(broken error) *Failure {
 		if ctx.Err() != nil {
 			return nil
@@ -154,7 +155,7 @@ func named(direction string, err error) error {
 
 // toUpstream moves what the client says.
 func (r *relay) toUpstream(ahead []byte) error {
-	err := r.move(r.client, r.upstream, ahead, &r.up, r.saidByClient)
+	err := r.move(r.client, r.upstream, ahead, &r.up, &r.tally.up, r.saidByClient)
 	unwritten := isUnwritten(err)
 	if unwritten {
 		// The upstream is gone, but what it has said before it went is
@@ -177,7 +178,7 @@ func (r *relay) toUpstream(ahead []byte) error {
 
 // toClient moves what the upstream says.
 func (r *relay) toClient(ahead []byte) error {
-	err := r.move(r.upstream, r.client, ahead, &r.down, r.saidByUpstream)
+	err := r.move(r.upstream, r.client, ahead, &r.down, &r.tally.down, r.saidByUpstream)
 	first := r.end()
 	if !errors.Is(err, errIdle) && !errors.Is(err, errQuiet) {
 		// Before the client hears the end: it may come back at once.

@@ -61,6 +61,7 @@ type Server struct {
 	legacy  *notebook[netip.Addr, LegacyClient]
 	advised *notebook[advisedKey, advised]
 	commons commons
+	tallies tallies
 
 	guard     guard
 	recurring recurring
@@ -103,6 +104,7 @@ func (s *Server) Update(settings Settings) {
 // first. It returns nil then.
 func (s *Server) Serve(ln net.Listener, p *Port) error {
 	about := p.About()
+	s.tallies.of(about.Protocol.Name()) // from now on there are figures, if all zero
 	s.log.Info("listening", "protocol", about.Protocol.Name(), "address", ln.Addr().String(), "tls", string(about.TLS))
 	var pause time.Duration
 	for {
@@ -150,8 +152,9 @@ func (s *Server) accept(conn net.Conn, l *Listener) {
 // serve runs a session and ends it, whatever happens in it.
 func (s *Server) serve(session *Session) {
 	defer s.census.running.Done()
-	session.Log.Debug("connected")
+	session.begins()
 	err := session.guarded(s.ctx)
+	session.ends()
 	s.census.leave(session) // first: a client that hears the end may come back at once
 	_ = session.Client.Close()
 	session.closed(err)

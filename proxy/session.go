@@ -61,6 +61,7 @@ type Session struct {
 	admitted bool
 	came     uint64 // its number among those that arrive
 	up, down int64  // bytes relayed
+	tally    *tally
 }
 
 // Sending are the rules for what a login sends.
@@ -73,6 +74,7 @@ func (s *Server) newSession(conn net.Conn, l *Listener) *Session {
 		Listener: l,
 		HostName: s.hostName,
 		server:   s,
+		tally:    s.tallies.of(l.Protocol.Name()),
 		address:  addressOf(conn.RemoteAddr()),
 		started:  time.Now(),
 	}
@@ -107,6 +109,7 @@ func (s *Session) run(ctx context.Context) error {
 			break
 		}
 		s.refused(failure, credentials.User)
+		s.tally.logins[failure.Kind].Add(1)
 		d.Refuse(failure)
 		if failure.Ends() {
 			return nil
@@ -166,12 +169,15 @@ func (s *Session) logIn(ctx context.Context, d Dialogue, c Credentials, tries in
 		return AsFailure(err)
 	}
 	s.loggedIn = true
+	s.tally.loggedIn.Add(1)
+	s.tally.logins[0].Add(1)
 	return nil
 }
 
 // verify holds promise number one: nothing leaves the machine before the local
 // password is verified, or the address of a device that has none.
 func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
+	begun := time.Now()
 	grant, settings, err := s.grant(ctx, c)
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		return failure
@@ -184,6 +190,7 @@ func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
 	case err != nil:
 		return &Failure{Kind: Internal, Cause: err}
 	}
+	s.tally.phases[PhaseVerify].add(time.Since(begun))
 	route, ok := settings.Routes[grant.Account][s.Protocol()]
 	if !ok {
 		return Fail(Internal, "no %s upstream for %s", s.Protocol(), grant.Account)

@@ -75,7 +75,7 @@ func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Con
 		if f := AsFailure(err); f.Kind == UpstreamRefused {
 			u.explanations.refused(key, token.Value, f)
 		}
-		return nil, Token{}, u.refused(ctx, key, AsFailure(err))
+		return nil, Token{}, u.refused(ctx, s, AsFailure(err))
 	}
 	u.refusals.forget(key)
 	u.explanations.accepted(key)
@@ -85,10 +85,15 @@ func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Con
 
 // refused notes why an account can't be let in. That there is no token, or
 // that we stop, is no word of the mail server's.
-func (u *Upstreams) refused(ctx context.Context, key refusalKey, f *Failure) *Failure {
+func (u *Upstreams) refused(ctx context.Context, s *Session, f *Failure) *Failure {
+	key := refusalKey{s.Account, s.Protocol()}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return f
+	case f.Kind == UpstreamRefused, f.Kind == UpstreamUnreachable, f.Kind == UpstreamProtocol:
+		s.tally.refused(RefusedLogin, f.Remedy.ID)
+	}
+	switch {
 	case f.Kind == UpstreamRefused, isTimeout(ctx, f):
 		return u.refusals.note(key, f, refusalMemory)
 	case f.Kind == UpstreamUnreachable, f.Kind == UpstreamProtocol:
@@ -103,6 +108,7 @@ func (u *Upstreams) refused(ctx context.Context, key refusalKey, f *Failure) *Fa
 // at the login: what was said in a session shuts nobody out.
 func (u *Upstreams) sessionEnded(s *Session, f *Failure) {
 	f.RetryAfter = 0
+	s.tally.refused(RefusedSession, f.Remedy.ID)
 	if f.Generic {
 		ctx, cancel := context.WithTimeout(context.Background(), replaceWait)
 		_ = u.tokens.Refused(ctx, s.Account, s.token)
@@ -124,16 +130,21 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 		err   error
 	}
 	answers := make(chan answer, 1)
+	begun := time.Now()
 	go func() {
 		token, err := u.tokens.AccessToken(ctx, s.Account)
 		if err != nil {
 			cancel(errNoToken) // and so no need for a connection
+		} else {
+			s.tally.phases[PhaseToken].add(time.Since(begun))
 		}
 		answers <- answer{token, err}
 	}()
 	conn, err := u.connect(ctx, s, p)
 	if err != nil {
 		cancel(nil) // and so no need to wait for the token
+	} else {
+		s.tally.phases[PhaseConnect].add(time.Since(begun))
 	}
 	got := <-answers
 	if err != nil && !errors.Is(context.Cause(ctx), errNoToken) {
@@ -146,6 +157,7 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 		return nil, Token{}, got.err
 	}
 	s.setPhase("logging in to the upstream")
+	begun = time.Now()
 	release := u.bind(ctx, conn)
 	conn.Hide(got.token.Value)
 	err = p.LogIn(conn, s.route.User, got.token.Value)
@@ -157,6 +169,7 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 		conn.Abort()
 		return nil, got.token, u.failure(ctx, err)
 	}
+	s.tally.phases[PhaseLogIn].add(time.Since(begun))
 	conn.Unhide()
 	conn.SetLimit(time.Time{})
 	return conn, got.token, nil

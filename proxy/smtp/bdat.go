@@ -102,6 +102,7 @@ func (d *dialogue) passChunk(c chunk) error {
 	case errors.Is(err, errClient):
 		d.tx.abort() // in the middle of a chunk: nothing is delivered
 		log.Warn("message not sent", "verdict", "none", "cause", err)
+		d.count(proxy.Unfinished)
 		return err
 	case err != nil:
 		if err = d.messageFailed(log, err, s.left == 0 && c.last); c.last {
@@ -113,11 +114,13 @@ func (d *dialogue) passChunk(c chunk) error {
 	switch {
 	case c.last:
 		log.Info("message relayed", verdictOf(r)...)
+		d.countVerdict(r, d.tx.size, d.tx.begun)
 		d.end(r, false)
 	case !r.positive():
 		// Whatever the upstream makes of the chunks that follow, without
 		// this one they aren't the message (RFC 3030 section 2).
 		log.Info("message refused", verdictOf(r)...)
+		d.countVerdict(r, d.tx.size, d.tx.begun)
 		d.tx.refuse(r)
 	}
 	return nil

@@ -41,6 +41,7 @@ func (d *dialogue) data(argument string) error {
 	d.relayReply(r)
 	if r.code != 354 {
 		d.messageLog(0, started).Info("message refused", verdictOf(r)...)
+		d.countVerdict(r, 0, started)
 		d.end(r, false)
 		return nil
 	}
@@ -104,15 +105,18 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 	case errors.Is(err, errClient), errors.Is(err, errClientLeft):
 		d.withdraw(s)
 		log.Warn("message not sent", "verdict", "none", "cause", err)
+		d.count(proxy.Unfinished)
 		return err
 	case errors.Is(err, errAmbiguous):
 		d.withdraw(s)
 		log.Warn("message refused", "verdict", ambiguous, "cause", err)
+		d.count(proxy.Forbidden)
 		d.say(ambiguous)
 		return fmt.Errorf("message: %w", err)
 	case errors.Is(err, errTooLarge):
 		d.withdraw(s)
 		log.Warn("message refused", "verdict", d.tooLarge(), "cause", err)
+		d.count(proxy.Forbidden)
 		s.limit = 0
 		if err := s.drain(); err != nil {
 			return err
@@ -126,6 +130,7 @@ func (d *dialogue) message(started time.Time, send func(*stream) (reply, error))
 	}
 	d.relayReply(verdict)
 	log.Info("message relayed", verdictOf(verdict)...)
+	d.countVerdict(verdict, s.size, started)
 	d.end(verdict, s.early)
 	return nil
 }
@@ -141,6 +146,7 @@ func (d *dialogue) messageFailed(log *slog.Logger, err error, complete bool) err
 		err = fmt.Errorf("after the end of the message, so its fate is unknown: %w", err)
 	}
 	f := d.lost(err)
+	d.count(proxy.Failed)
 	log.Warn("message failed", "verdict", d.answer(f), "cause", f.Cause)
 	return d.fail(f, 1)
 }
@@ -172,6 +178,29 @@ func (d *dialogue) noteRefusal(what string, verdict reply, more ...any) {
 // upstreamID is the name that Exchange gives a message that it has taken: "250
 // 2.0.0 OK <id> [Hostname=...]".
 var upstreamID = regexp.MustCompile(`<([^<>\s]+)>`)
+
+// count counts a message that has had no verdict.
+func (d *dialogue) count(verdict proxy.Verdict) { d.session.CountMessage(verdict, 0, 0, 0) }
+
+// countVerdict counts a message that has had one.
+func (d *dialogue) countVerdict(r reply, size int64, started time.Time) {
+	verdict := proxy.Accepted
+	switch {
+	case r.code >= 500:
+		verdict = proxy.Permanent
+	case !r.positive():
+		verdict = proxy.Temporary
+	}
+	d.session.CountMessage(verdict, size, d.tx.waited, time.Since(started))
+	if verdict != proxy.Accepted {
+		d.countRefusal(proxy.RefusedMessage, r)
+	}
+}
+
+// countRefusal counts what Exchange has refused.
+func (d *dialogue) countRefusal(what string, r reply) {
+	d.session.CountRefusal(what, strings.Join(r.lines, " / "))
+}
 
 // verdictOf are the attributes of a log line that tell the verdict.
 func verdictOf(r reply) []any {

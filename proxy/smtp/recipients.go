@@ -117,6 +117,7 @@ func (d *dialogue) recipients(batch []recipient) error {
 // noteRefused tells the log which recipient Exchange has refused.
 func (d *dialogue) noteRefused(r recipient, verdict reply) {
 	if d.tx.refusal == nil { // that of MAIL, which has its line
+		d.countRefusal(proxy.RefusedRecipient, verdict)
 		d.noteRefusal("recipient refused", verdict, "recipient", proxy.Sanitize([]byte(strings.TrimPrefix(r.command, "RCPT TO:"))))
 	}
 }

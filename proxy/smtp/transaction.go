@@ -188,6 +188,7 @@ func (d *dialogue) askRecipients(batch []string) (replies []reply, err error) {
 	if mail := replies[0]; !mail.positive() {
 		d.tx.refusal = &mail
 		d.noteRefusal("sender refused", mail)
+		d.countRefusal(proxy.RefusedSender, mail)
 		return repeat(mail, len(batch)), nil
 	}
 	d.tx.opened = true
@@ -264,6 +265,7 @@ func (d *dialogue) conclude(last reply) {
 // permanent no to recipients that Exchange was never asked about.
 func (d *dialogue) failed(err error, n int) error {
 	f := d.lost(err)
+	d.count(proxy.Failed)
 	attributes := []any{"login", d.session.Login(), "account", d.session.Account,
 		"sender", proxy.Sanitize([]byte(d.tx.sender)), "verdict", d.answer(f), "reason", f.Kind.String(), "cause", f.Cause}
 	d.session.Log.Warn("transaction refused", append(attributes, f.Attributes(d.session.Account)...)...)
