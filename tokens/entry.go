@@ -43,6 +43,8 @@ type entry struct {
 	refreshedAt time.Time // when Entra ID last gave a token
 	refusedAt   time.Time // when a refusal by the upstream last led to a request
 	tended      time.Time // when the sign-in was last to be renewed by age
+	renewals    uint64    // requests that have brought a token
+	unrenewed   uint64    // requests that haven't
 }
 
 // flight is one token request. done is closed when it has landed; then either
@@ -189,6 +191,7 @@ func (e *entry) settle(h *held, failure *Error) {
 func (e *entry) obtained(token Token, now time.Time) *held {
 	e.failures, e.failure, e.notBefore = 0, nil, time.Time{}
 	e.refreshedAt = now.Round(0)
+	e.renewals++
 	h := e.keep(token, now)
 	e.log.Info("access token obtained", "account", e.account.Name, "expires", h.Expires)
 	return h
@@ -214,6 +217,7 @@ func (e *entry) failed(failure *Error, now time.Time) *Error {
 	if e.ctx.Err() != nil {
 		return failure // shutting down: nobody's failure
 	}
+	e.unrenewed++
 	e.log.Warn("no new access token", "account", e.account.Name, "class", failure.Class.String(), "reason", failure.Text,
 		"trace_id", failure.TraceID, "correlation_id", failure.CorrelationID, "retry_after", wait.Round(time.Second))
 	if wait > 0 && e.held.Load().left(now) > wait {
