@@ -80,8 +80,10 @@ type Listener struct {
 
 // IsLoopback tells whether only programs of this machine can reach the
 // listener.
-func (l Listener) IsLoopback() bool {
-	host, _, err := net.SplitHostPort(l.Address)
+func (l Listener) IsLoopback() bool { return isLoopback(l.Address) }
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return false
 	}
@@ -148,6 +150,9 @@ type Limits struct {
 // Admin is the HTTP listener for metrics and health; an empty Address means
 // there is none.
 type Admin struct{ Address string }
+
+// IsLoopback tells whether only programs of this machine can reach it.
+func (a Admin) IsLoopback() bool { return isLoopback(a.Address) }
 
 // Store says how what people have signed in for is kept.
 type Store struct{ KeyFile string } // with the key it is encrypted with; empty: the store's own

@@ -118,7 +118,7 @@ listeners:
 - {protocol: imap, address: ':143', tls: auto, certificate_file: rsa.pem, key_file: rsa.key, legacy_tls: true, networks: *office}
 upstream: {cloud: gcc-high, imap: {address: 'imap.example:143', tls: starttls}, ca_file: roots.pem}
 limits: {sessions: 0, sessions_per_address: 1, sessions_per_login: 010, messages_per_minute: 0, recipients_per_day: 500}
-admin: {address: ''}
+admin: {address: ':9143'}
 state_directory: state
 store: {key_file: store.key}
 http_proxy: 'http://me:secret@127.0.0.1:3128'
@@ -147,6 +147,7 @@ log: {level: debug, format: json}
 			[]string{"copier@localhost", "@printers.example"}, []string{"@contoso.com"}, 10 << 20, 5, 20}},
 		{"", "", prefixes("192.168.10.22/32"), []string{SMTP}, false, Sending{}},
 	})
+	check("admin", c.Admin, Admin{":9143"})
 	check("upstream", c.Upstream, Upstream{"gcc-high", imap, pop3, Host{"smtp.office365.us:587", StartTLS}, in("roots.pem")})
 	check("account's upstream", c.Accounts[0].Upstream,
 		Upstream{"gcc-high", imap, Host{pop3.Address, StartTLS}, Host{"smtp.example:25", StartTLS}, in("roots.pem")})

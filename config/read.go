@@ -40,9 +40,7 @@ func limits(s *section) Limits {
 
 func admin(s *section) Admin {
 	a := Admin{Address: s.text("address")}
-	if a.Address != "" {
-		s.report("address", `leave it out, or set it to ""`, "metrics and health over HTTP aren't built yet in this version")
-	}
+	s.checkAddress(a.Address, 0, `such as "127.0.0.1:9143"`)
 	return a
 }
 
