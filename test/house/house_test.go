@@ -65,7 +65,7 @@ var mayImport = map[string][]string{
 	"cmd/oauthproxy":    {"accounts", "admin", "config", "doctor", "internal/certificate", "internal/registration", "internal/remedy", "internal/safefile", "internal/sandbox", "internal/wire", "proxy", "proxy/imap", "proxy/pop3", "proxy/smtp", "tokens"},
 	"config":            {"internal/wire"},
 	"accounts":          {"internal/wire"},
-	"admin":             {"doctor", "internal/wire", "tokens"},
+	"admin":             {"doctor", "internal/wire", "proxy", "proxy/smtp", "tokens"},
 	"tokens":            {"internal/remedy", "internal/safefile", "internal/wire"},
 	"internal/safefile": {},
 	// What can go wrong and what to do: one table for all who tell people.
