@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync/atomic"
 
 	"oauthproxy/config"
 	"oauthproxy/proxy"
@@ -18,6 +19,7 @@ type port struct {
 	net.Listener
 	protocol, address string // as configured, when it was opened
 	shared            *proxy.Port
+	hasEnded          atomic.Bool // nobody accepts from it any more
 	// next is what will hold of it; see openPorts.
 	next *proxy.Listener
 }
@@ -92,7 +94,10 @@ func closePorts(ports []*port) {
 
 // servePort serves a port until it is closed.
 func (s *service) servePort(p *port) {
-	s.serving.Go(func() { _ = s.server.Serve(p.Listener, p.shared) })
+	s.serving.Go(func() {
+		defer p.hasEnded.Store(true)
+		_ = s.server.Serve(p.Listener, p.shared)
+	})
 }
 
 // openPortsNow are the open ports, in the order of the configuration.

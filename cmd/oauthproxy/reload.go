@@ -56,7 +56,7 @@ func reload(ctx context.Context, args []string, u *ui) int {
 func (s *service) reload() (admin.Reloaded, error) {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	if s.stopping {
+	if s.stopping.Load() {
 		return admin.Reloaded{}, errors.New("the service is about to stop")
 	}
 	done, err := s.replace()

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"oauthproxy/accounts"
@@ -26,10 +27,11 @@ type service struct {
 	control    *admin.Server
 	server     *proxy.Server
 	recipients *ledgerKeeper
+	web        *admin.Web     // metrics and health; nil: nobody wants them
 	serving    sync.WaitGroup // the ports and the control socket
 
-	reloading sync.Mutex // one reload at a time
-	stopping  bool       // and none any more
+	reloading sync.Mutex  // one reload at a time
+	stopping  atomic.Bool // and none any more
 
 	mu        sync.Mutex // over what a reload replaces
 	config    *config.Config
@@ -69,6 +71,10 @@ func newService(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*serv
 		s.stop()
 		return nil, err
 	}
+	if err = s.openWeb(c); err != nil {
+		s.stop()
+		return nil, err
+	}
 	s.control, err = listenForCommands(c.StateDirectory, &controlled{s.signIns, s}, log)
 	if err != nil && len(signIns.persons) > 0 {
 		s.stop()
@@ -94,6 +100,9 @@ func (s *service) serve(ctx context.Context, hurry <-chan struct{}) {
 	if s.control != nil {
 		s.serving.Go(s.control.Serve)
 	}
+	if s.web != nil {
+		s.serving.Go(s.web.Serve)
+	}
 	s.serving.Go(func() { s.recipients.run(ctx) })
 	<-ctx.Done()
 	s.log.Info("stopping", "sessions may go on for", grace.String())
@@ -106,7 +115,7 @@ func (s *service) stop() { s.drain(nil) }
 
 func (s *service) drain(hurry <-chan struct{}) {
 	s.reloading.Lock()
-	s.stopping = true // no port is opened any more
+	s.stopping.Store(true) // no port is opened any more
 	s.reloading.Unlock()
 	for _, p := range s.openPortsNow() {
 		_ = p.Close()
@@ -126,6 +135,9 @@ func (s *service) drain(hurry <-chan struct{}) {
 	s.signIns.Close() // people who are signing in hear why that ends
 	if s.control != nil {
 		s.control.Close()
+	}
+	if s.web != nil {
+		s.web.Close()
 	}
 }
 
