@@ -28,6 +28,9 @@ func TestLegacyClients(t *testing.T) {
 		all[0].Suite != "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA" || all[0].Last.IsZero() {
 		t.Errorf("got %+v", all)
 	}
+	if n := s.Server.Figures()[0].LegacyTLS; n != 2 {
+		t.Errorf("%d sessions are counted", n)
+	}
 	s.Shutdown(false)
 	for _, version := range []string{"TLS 1.0", "TLS 1.1"} {
 		if !hasLine(s.Log.String(), []string{"level=INFO", `msg="legacy TLS"`, "client=127.0.0.1", `version="` + version + `"`, "suite="}) {
