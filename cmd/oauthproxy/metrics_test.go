@@ -1,8 +1,11 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
@@ -14,7 +17,10 @@ import (
 	"github.com/prometheus/common/model"
 
 	"oauthproxy/admin"
+	"oauthproxy/config"
 	"oauthproxy/internal/sandbox"
+	"oauthproxy/proxy"
+	"oauthproxy/proxy/imap"
 )
 
 // serveWatched starts the proxy with a port for metrics and health, and returns
@@ -231,16 +237,50 @@ func TestReadiness(t *testing.T) {
 }
 
 // TestReadinessNeedsSignIn: an account for which nobody has signed in is of no
-// use, and the details tell what to do.
+// use, and the details tell what to do; of many such accounts they name some.
 func TestReadinessNeedsSignIn(t *testing.T) {
 	s := newSite(t, "device_code")
+	var more strings.Builder
+	for n := range 25 {
+		fmt.Fprintf(&more, "  - {mailbox: person%d@contoso.example, app: staff, logins: [{user: person%d, password_hash: *hash}]}\n", n, n)
+	}
+	s.change("  - {mailbox: scanner", more.String()+"  - {mailbox: scanner")
 	proxy, _, _, web := s.serveWatched()
 	status, h := health(t, web)
-	if status != http.StatusOK || h.Accounts != (admin.AccountsHealth{Usable: 1, All: 3}) || len(h.Problems) != 2 ||
+	if status != http.StatusOK || h.Accounts != (admin.AccountsHealth{Usable: 1, All: 28}) || len(h.Problems) != 21 ||
+		!strings.HasPrefix(h.Problems[20], "and 7 more accounts") ||
 		!regexp.MustCompile(`^alice@contoso\.example: sign-in needed: .*oauthproxy login alice@contoso\.example`).MatchString(h.Problems[0]) {
 		t.Errorf("status %d, %+v", status, h)
 	}
 	proxy.end(t)
+}
+
+// TestLive: a port that nobody accepts from is no life, but for a service that
+// stops.
+func TestLive(t *testing.T) {
+	s := &service{server: proxy.NewServer(proxy.Options{
+		Settings: proxy.Settings{UpstreamTLS: &tls.Config{}},
+		Log:      slog.New(slog.DiscardHandler),
+	})}
+	defer s.server.Shutdown(t.Context())
+	p, err := openPort(config.Listener{Protocol: config.IMAP, Address: "127.0.0.1:0"}, &proxy.Listener{Protocol: imap.Protocol{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ports = []*port{p}
+	s.servePort(p)
+	if err := s.live(); err != nil {
+		t.Error(err)
+	}
+	closePorts(s.ports)
+	s.serving.Wait()
+	if err := s.live(); err == nil || !strings.Contains(err.Error(), "nobody accepts clients at the imap listener") {
+		t.Errorf("got %v", err)
+	}
+	s.draining.Store(true)
+	if err := s.live(); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestOpenWeb: elsewhere than on loopback the metrics are served with a
