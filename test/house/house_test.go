@@ -151,6 +151,17 @@ func TestSameRooms(t *testing.T) {
 	}
 }
 
+// TestPrometheusInAdmin: what serves mail counts, and doesn't know for whom.
+func TestPrometheusInAdmin(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imported := range p.Imports {
+			if strings.HasPrefix(imported, "github.com/prometheus/") && p.ImportPath != module+"/admin" {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
 // TestYAMLInTwoFiles: the library is archived; whoever replaces it has two files
 // to change.
 func TestYAMLInTwoFiles(t *testing.T) {
