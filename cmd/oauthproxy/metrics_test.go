@@ -277,7 +277,7 @@ func TestLive(t *testing.T) {
 	if err := s.live(); err == nil || !strings.Contains(err.Error(), "nobody accepts clients at the imap listener") {
 		t.Errorf("got %v", err)
 	}
-	s.draining.Store(true)
+	s.stopping.Store(true)
 	if err := s.live(); err != nil {
 		t.Error(err)
 	}

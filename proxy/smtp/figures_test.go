@@ -41,7 +41,8 @@ func TestMessagesAreCounted(t *testing.T) {
 		{"a sender refused", exchange{refuses: "MAIL"}, begun + "QUIT\r\n", -1, 0, refusals{{What: proxy.RefusedSender}: 1}},
 		{"a recipient refused", exchange{refuses: "RCPT"}, begun + "QUIT\r\n", -1, 0, refusals{{What: proxy.RefusedRecipient}: 1}},
 	}
-	for _, test := range tests {
+	for i := range tests {
+		test := &tests[i]
 		t.Run(test.name, func(t *testing.T) {
 			s := stage.New(t, Protocol{}, stage.Options{})
 			s.PlayUpstream(func(conn *tls.Conn) {
