@@ -111,7 +111,7 @@ func (s *Server) Serve() {
 		case s.ctx.Err() != nil:
 			return
 		}
-		s.log.Warn("control socket: can't accept", "error", err)
+		s.log.Warn("control socket: can't accept", "cause", err)
 		select {
 		case <-time.After(acceptPause):
 		case <-s.ctx.Done():

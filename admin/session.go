@@ -19,7 +19,7 @@ func (s *Server) serveConn(nc net.Conn) {
 	defer context.AfterFunc(s.ctx, c.stopReading)()
 	var r request
 	if err := c.read(&r, quick); err != nil {
-		s.log.Debug("control socket: no request", "error", err)
+		s.log.Debug("control socket: no request", "cause", err)
 		return
 	}
 	s.hasSpoken(nc)
@@ -27,12 +27,12 @@ func (s *Server) serveConn(nc net.Conn) {
 	got := s.do(c, r)
 	err := c.write(message{Result: &got})
 	if errors.As(err, new(*json.MarshalerError)) { // nothing is written
-		s.log.Error("control socket: the result can't be sent", "command", r.Command, "error", err)
+		s.log.Error("control socket: the result can't be sent", "command", r.Command, "cause", err)
 		got = failed(fmt.Errorf("the service can't say what came of it: %w", err))
 		err = c.write(message{Result: &got})
 	}
 	if err != nil {
-		s.log.Debug("control socket: nobody waits for the result", "command", r.Command, "error", err)
+		s.log.Debug("control socket: nobody waits for the result", "command", r.Command, "cause", err)
 	}
 }
 

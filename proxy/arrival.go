@@ -84,7 +84,7 @@ func (s *Session) StartTLS() error {
 		}
 		return fmt.Errorf("TLS with the client failed: %w", err)
 	}
-	s.noteLegacy()
+	s.noteTLS()
 	return nil
 }
 
@@ -209,9 +209,9 @@ func (s *Session) advise(a advice) {
 			told.left++
 			return
 		}
-		attrs := []any{"listener", s.Listener.Address, "tls", string(s.Listener.TLS), "cause", a.cause, "next", a.next}
+		attrs := []any{"listener", s.Listener.Address, "tls_mode", string(s.Listener.TLS), "cause", a.cause, "remedy", a.next}
 		if told.left > 0 {
-			attrs = append(attrs, "times_since_last", told.left)
+			attrs = append(attrs, "times", told.left)
 		}
 		s.Log.Warn("connection refused", attrs...)
 		*told = advised{next: now.Add(adviceEvery)}

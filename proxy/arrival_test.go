@@ -51,7 +51,7 @@ func TestWrongPort(t *testing.T) {
 			_ = c.Close()
 			s.Shutdown(false)
 			log := s.Log.String()
-			if !hasLine(log, []string{"level=WARN", `msg="connection refused"`, "client=127.0.0.1", "listener=" + s.About.Address, "tls=" + test.listener, test.cause, test.next}) {
+			if !hasLine(log, []string{"level=WARN", `msg="connection refused"`, "client=127.0.0.1", "listener=" + s.About.Address, "tls_mode=" + test.listener, test.cause, test.next}) {
 				t.Error("the log has no such line")
 			}
 			if strings.Count(log, "level=WARN") != 1 {
@@ -135,7 +135,7 @@ func TestAdviceIsRare(t *testing.T) {
 		if n := strings.Count(log, "level=WARN"); n != 2 {
 			t.Errorf("%d warnings, want 2", n)
 		}
-		if !hasLine(log, []string{"level=WARN", "times_since_last=999"}) {
+		if !hasLine(log, []string{"level=WARN", "times=999"}) {
 			t.Errorf("the log doesn't tell how often:\n%s", log)
 		}
 	})

@@ -38,13 +38,13 @@ func isUnwritten(err error) bool {
 type direction struct {
 	*relay
 	from, to net.Conn
-	moved    *int64
+	moved    *atomic.Int64
 	counted  *atomic.Uint64 // of the protocol
 	passing  func(p []byte) // is told what passes
 }
 
 // move copies until from ends, which is no error.
-func (r *relay) move(from, to *wire.Conn, ahead []byte, moved *int64, counted *atomic.Uint64, passing func([]byte)) error {
+func (r *relay) move(from, to *wire.Conn, ahead []byte, moved *atomic.Int64, counted *atomic.Uint64, passing func([]byte)) error {
 	d := &direction{relay: r, from: from.NetConn(), to: to.NetConn(), moved: moved, counted: counted, passing: passing}
 	if err := d.write(ahead); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (d *direction) write(p []byte) error {
 	}
 	n, err := d.to.Write(p)
 	d.moves() // once more: that may have taken minutes
-	*d.moved += int64(n)
+	d.moved.Add(int64(n))
 	d.counted.Add(uint64(n))
 	if err != nil {
 		return &writeError{err}

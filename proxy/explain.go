@@ -82,8 +82,8 @@ func (e *explanations) refused(key refusalKey, token wire.Secret, f *Failure) {
 	if found.Cause == "" || !e.isNew(key, found.Cause) {
 		return
 	}
-	e.log.Warn("likely cause of the refusal", "account", key.account, "protocol", key.protocol, "cause", found.Cause,
-		"means", found.Means, "who", found.Who, "do", found.Do, "fix", strings.Join(found.Fix, "; "))
+	e.log.Warn("likely cause of the refusal", "account", key.account, "protocol", key.protocol, "remedy_id", found.Cause,
+		"means", found.Means, "who", found.Who, "remedy", found.Do, "fix", strings.Join(found.Fix, "; "))
 }
 
 // others notes the words and returns those of the other protocols.

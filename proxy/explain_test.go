@@ -59,7 +59,7 @@ func TestExplanationsAreTold(t *testing.T) {
 	if want := map[string]string{"smtp": ""}; !maps.Equal(asked[4].Others, want) {
 		t.Errorf("others of imap after smtp worked: %v", asked[4].Others)
 	}
-	if !strings.Contains(log.String(), `account=alice protocol=imap cause=wrong-audience means="the token is for Microsoft Graph" who=you do="remove scopes" fix="one; two"`) ||
+	if !strings.Contains(log.String(), `account=alice protocol=imap remedy_id=wrong-audience means="the token is for Microsoft Graph" who=you remedy="remove scopes" fix="one; two"`) ||
 		strings.Contains(log.String(), "a secret token") {
 		t.Errorf("log:\n%s", &log)
 	}

@@ -24,19 +24,22 @@ type LegacyClient struct {
 // start, the latest first; of more than 1,000 the oldest are forgotten.
 func (s *Server) LegacyClients() []LegacyClient { return s.legacy.all() }
 
-// noteLegacy counts and logs a session that could not have begun on another
-// listener.
-func (s *Session) noteLegacy() {
+// noteTLS notes the version of TLS, and counts and logs a session that could not
+// have begun on another listener.
+func (s *Session) noteTLS() {
 	state, _ := s.Client.TLS()
+	version, suite := tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
+	s.mu.Lock()
+	s.tls = version
+	s.mu.Unlock()
 	if !isLegacy(state) {
 		return
 	}
 	s.tally.legacy.Add(1)
-	version, suite := tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 	s.server.legacy.write(s.address, func(c *LegacyClient) {
 		*c = LegacyClient{s.address, version, suite, c.Sessions + 1, time.Now()}
 	})
-	s.Log.Info("legacy TLS", "listener", s.Listener.Address, "version", version, "suite", suite)
+	s.Log.Info("legacy TLS", "listener", s.Listener.Address, "tls", version, "tls_suite", suite)
 }
 
 // isLegacy tells whether a connection has what crypto/tls offers to nobody who

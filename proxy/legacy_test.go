@@ -33,7 +33,7 @@ func TestLegacyClients(t *testing.T) {
 	}
 	s.Shutdown(false)
 	for _, version := range []string{"TLS 1.0", "TLS 1.1"} {
-		if !hasLine(s.Log.String(), []string{"level=INFO", `msg="legacy TLS"`, "client=127.0.0.1", `version="` + version + `"`, "suite="}) {
+		if !hasLine(s.Log.String(), []string{"level=INFO", `msg="legacy TLS"`, "client=127.0.0.1", `tls="` + version + `"`, "tls_suite="}) {
 			t.Errorf("no line about %s", version)
 		}
 	}

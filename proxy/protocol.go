@@ -126,8 +126,9 @@ type Route struct {
 // Token is an access token.
 type Token struct {
 	Value wire.Secret
-	// Expires is when it ends; the zero time means that this isn't known.
-	Expires time.Time
+	// Expires is when it ends, Obtained when Entra ID gave it; the zero time
+	// means that this isn't known.
+	Expires, Obtained time.Time
 }
 
 // Tokens hands out access tokens.

@@ -49,7 +49,7 @@ type relay struct {
 	halfDone         atomic.Bool  // one direction has ended
 	gone             atomic.Bool  // the client has, and hears nothing any more
 	asked            atomic.Bool  // somebody is in the middle of something: an answer is due, or a line's end
-	up, down         int64
+	up, down         *atomic.Int64
 	tally            *tally
 
 	// lastWords are the upstream's; explain makes of them why it was the first
@@ -90,7 +90,8 @@ func (s *Session) Relay(ctx context.Context, upstream *wire.Conn, lastWords Last
 	if err != nil {
 		return err
 	}
-	r := &relay{client: s.Client, upstream: upstream, lastWords: lastWords, tally: s.tally}
+	r := &relay{client: s.Client, upstream: upstream, lastWords: lastWords, up: &s.up, down: &s.down, tally: s.tally}
+	s.relayed.Store(true)
 	r.explain = func(broken error) *Failure {
 		if ctx.Err() != nil {
 			return nil
@@ -102,7 +103,6 @@ func (s *Session) Relay(ctx context.Context, upstream *wire.Conn, lastWords Last
 	go func() { down <- r.toClient(fromUpstream) }()
 	upErr := r.toUpstream(fromClient)
 	downErr := <-down
-	s.up, s.down = r.up, r.down
 	switch {
 	case r.why != nil:
 		return r.why
@@ -155,7 +155,7 @@ func named(direction string, err error) error {
 
 // toUpstream moves what the client says.
 func (r *relay) toUpstream(ahead []byte) error {
-	err := r.move(r.client, r.upstream, ahead, &r.up, &r.tally.up, r.saidByClient)
+	err := r.move(r.client, r.upstream, ahead, r.up, &r.tally.up, r.saidByClient)
 	unwritten := isUnwritten(err)
 	if unwritten {
 		// The upstream is gone, but what it has said before it went is
@@ -178,7 +178,7 @@ func (r *relay) toUpstream(ahead []byte) error {
 
 // toClient moves what the upstream says.
 func (r *relay) toClient(ahead []byte) error {
-	err := r.move(r.upstream, r.client, ahead, &r.down, &r.tally.down, r.saidByUpstream)
+	err := r.move(r.upstream, r.client, ahead, r.down, &r.tally.down, r.saidByUpstream)
 	first := r.end()
 	if !errors.Is(err, errIdle) && !errors.Is(err, errQuiet) {
 		// Before the client hears the end: it may come back at once.

@@ -209,7 +209,7 @@ func TestRelayCounts(t *testing.T) {
 	hearEnd(t, r.upstream)
 	_ = r.upstream.Close()
 	up, down := len("early from client,")+5, len("early from upstream,")+100_000
-	wantLog(t, r, fmt.Sprintf("up=%d down=%d", up, down))
+	wantLog(t, r, fmt.Sprintf("bytes_up=%d bytes_down=%d", up, down))
 }
 
 // A session may be idle for 65 minutes, and for as long again after each byte.

@@ -60,6 +60,7 @@ type Server struct {
 	census  census
 	legacy  *notebook[netip.Addr, LegacyClient]
 	advised *notebook[advisedKey, advised]
+	repeats repeats
 	commons commons
 	tallies tallies
 
@@ -87,6 +88,8 @@ func NewServer(o Options) *Server {
 		guard:     newGuard(),
 		recurring: newRecurring(o.Log),
 	}
+	s.repeats.log = o.Log
+	upstreams.accepted = s.repeats.ended
 	s.settings.Store(&o.Settings)
 	upstreams.dial = s.makingRoom(upstreams.dial)
 	return s
@@ -105,7 +108,7 @@ func (s *Server) Update(settings Settings) {
 func (s *Server) Serve(ln net.Listener, p *Port) error {
 	about := p.About()
 	s.tallies.of(about.Protocol.Name()) // from now on there are figures, if all zero
-	s.log.Info("listening", "protocol", about.Protocol.Name(), "address", ln.Addr().String(), "tls", string(about.TLS))
+	s.log.Info("listening", "protocol", about.Protocol.Name(), "address", ln.Addr().String(), "tls_mode", string(about.TLS))
 	var pause time.Duration
 	for {
 		conn, err := ln.Accept()
@@ -117,7 +120,7 @@ func (s *Server) Serve(ln net.Listener, p *Port) error {
 			// one, and a loop without a pause would take a whole core.
 			s.makeRoom(err)
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.log.Error("accepting a connection failed", "address", ln.Addr().String(), "cause", err, "pause", pause.String())
+			s.log.Error("accepting a connection failed", "address", ln.Addr().String(), "cause", err, "pause_ms", pause.Milliseconds())
 			select {
 			case <-time.After(pause):
 			case <-s.ctx.Done():
@@ -165,7 +168,7 @@ func (s *Server) serve(session *Session) {
 func (s *Session) guarded(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.Log.Error("internal error, please report it", "while", s.phase, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			s.Log.Error("internal error, please report it", "phase", s.phase, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			err = Fail(Internal, "panic")
 		}
 	}()
@@ -197,6 +200,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	<-done
 	s.commons.close()
 	s.recurring.stop()
+	s.repeats.close()
 }
 
 // Refusals returns what has last gone wrong between an account and its mail

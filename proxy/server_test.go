@@ -320,16 +320,16 @@ func TestLogHoldsTheDialogue(t *testing.T) {
 	s.Shutdown(false)
 	log := s.Log.String()
 	for _, want := range [][]string{
-		{`msg="client <"`, `line="EHLO laptop"`},
-		{`msg="client <"`, `line="AUTH ***"`},
-		{`msg="client >"`, `line="235 2.7.0 Authentication successful"`},
-		{`msg="upstream >"`, `line="AUTH XOAUTH2"`},
-		{`msg="upstream >"`, `line=***`},
-		{`msg="upstream <"`, `line="235 ok"`},
+		{"msg=dialogue", `side=client direction=<`, `line="EHLO laptop"`},
+		{"msg=dialogue", `side=client direction=<`, `line="AUTH ***"`},
+		{"msg=dialogue", `side=client direction=>`, `line="235 2.7.0 Authentication successful"`},
+		{"msg=dialogue", `side=upstream direction=>`, `line="AUTH XOAUTH2"`},
+		{"msg=dialogue", `side=upstream direction=>`, `line=***`},
+		{"msg=dialogue", `side=upstream direction=<`, `line="235 ok"`},
 		{`msg="logged in"`, "login=" + stage.User, "account=" + stage.Mailbox},
-		{`msg="client <"`, `line="MAIL FROM:<a@b.example>"`},
+		{"msg=dialogue", `side=client direction=<`, `line="MAIL FROM:<a@b.example>"`},
 		{`msg="message relayed"`, `verdict="250 ok"`},
-		{`msg="session closed"`, "duration="},
+		{`msg="session closed"`, "duration_ms="},
 	} {
 		if !hasLine(log, append(want, "session=", "protocol=smtp", "client=127.0.0.1")) {
 			t.Errorf("the log has no line with %q", want)

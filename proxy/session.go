@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"oauthproxy/accounts"
@@ -50,18 +52,25 @@ type Session struct {
 	// Sending are the rules for what the login sends; nil: none.
 	Sending *Sending
 
-	server  *Server
-	address netip.Addr
-	login   string
-	route   Route
-	token   wire.Secret // that the upstream was logged in to with
-	phase   string
-	started time.Time
-	loggedIn,
+	server   *Server
+	address  netip.Addr
+	route    Route
+	token    wire.Secret // that the upstream was logged in to with
+	started  time.Time
+	took     timings
 	admitted bool
 	came     uint64 // its number among those that arrive
-	up, down int64  // bytes relayed
 	tally    *tally
+	relayed  atomic.Bool
+	up, down atomic.Int64 // bytes relayed
+
+	// mu lets others look at these, and at Account; the session's own
+	// goroutine alone writes them, and needs it for that alone.
+	mu       sync.Mutex
+	login    string
+	phase    string
+	tls      string // its version; empty: none
+	loggedIn bool
 }
 
 // Sending are the rules for what a login sends.
@@ -118,7 +127,7 @@ func (s *Session) run(ctx context.Context) error {
 	s.setPhase("telling the client that it is logged in")
 	s.Client.SetLimit(time.Time{})
 	d.Accept()
-	s.Log.Info("logged in", "login", s.login, "account", s.Account)
+	s.Log.Info("logged in", s.loginAttributes()...)
 	s.setPhase("relaying")
 	return d.Relay(ctx)
 }
@@ -168,7 +177,9 @@ func (s *Session) logIn(ctx context.Context, d Dialogue, c Credentials, tries in
 		s.server.dismiss(s)
 		return AsFailure(err)
 	}
+	s.mu.Lock()
 	s.loggedIn = true
+	s.mu.Unlock()
 	s.tally.loggedIn.Add(1)
 	s.tally.logins[0].Add(1)
 	return nil
@@ -178,6 +189,7 @@ func (s *Session) logIn(ctx context.Context, d Dialogue, c Credentials, tries in
 // password is verified, or the address of a device that has none.
 func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
 	begun := time.Now()
+	defer func() { s.took.verify = time.Since(begun) }()
 	grant, settings, err := s.grant(ctx, c)
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		return failure
@@ -195,7 +207,10 @@ func (s *Session) verify(ctx context.Context, c Credentials) *Failure {
 	if !ok {
 		return Fail(Internal, "no %s upstream for %s", s.Protocol(), grant.Account)
 	}
-	s.Account, s.login, s.Device, s.Sending, s.route = grant.Account, grant.Login, grant.Device, grant.Sending, route
+	s.Device, s.Sending, s.route = grant.Device, grant.Sending, route
+	s.mu.Lock()
+	s.Account, s.login = grant.Account, grant.Login
+	s.mu.Unlock()
 	return nil
 }
 
@@ -247,27 +262,29 @@ func (s *Session) Protocol() string { return s.Listener.Protocol.Name() }
 
 // setPhase notes what the session is doing: it stands in every line about an
 // error.
-func (s *Session) setPhase(phase string) { s.phase = phase }
+func (s *Session) setPhase(phase string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phase = phase
+}
 
+// refused writes the line about a refused login.
 func (s *Session) refused(f *Failure, user string) {
-	level := slog.LevelWarn
-	if f.Kind == Internal {
-		level = slog.LevelError
-	}
-	login := Sanitize([]byte(user))
-	if !s.server.recurring.isNew(s, login, f) {
+	login, level := Sanitize([]byte(user)), s.RefusalLevel(f)
+	if !s.isMailboxes(f) && !s.server.recurring.isNew(s, login, f) {
 		level = slog.LevelDebug
 	}
-	attrs := []any{"login", login, "account", s.Account, "while", s.phase, "reason", f.Kind.String(), "cause", f.Cause}
+	attrs := []any{"login", login, "account", s.Account, "phase", s.phase, "reason", f.Kind.String(), "cause", f.Cause}
 	s.Log.Log(context.Background(), level, "refused", append(attrs, f.Attributes(s.Account)...)...)
 }
 
 // closed writes the session's last line.
 func (s *Session) closed(err error) {
+	up, down := s.bytes()
 	attrs := []any{
 		"login", s.login, "account", s.Account,
-		"duration", time.Since(s.started).Round(time.Millisecond).String(),
-		"up", s.up, "down", s.down,
+		"duration_ms", time.Since(s.started).Milliseconds(),
+		"bytes_up", up, "bytes_down", down,
 	}
 	failure, ok := errors.AsType[*Failure](err)
 	if !ok {
@@ -278,11 +295,11 @@ func (s *Session) closed(err error) {
 	case s.loggedIn && failure.Usual:
 		attrs = append(append(attrs, "cause", err), failure.Attributes(s.Account)...)
 	case s.loggedIn:
-		attrs = append(attrs, "while", s.phase, "cause", err)
+		attrs = append(attrs, "phase", s.phase, "cause", err)
 		s.Log.Warn("session ended early", append(attrs, failure.Attributes(s.Account)...)...)
 		return
 	default:
-		attrs = append(attrs, "while", s.phase, "cause", err)
+		attrs = append(attrs, "phase", s.phase, "cause", err)
 	}
 	level := slog.LevelDebug // scanners of ports and health checks come and go
 	if s.loggedIn {
@@ -298,7 +315,7 @@ func (s *Session) tracer(side string) func(direction, line string) {
 		return nil
 	}
 	return func(direction, line string) {
-		s.Log.Debug(side+" "+direction, "line", Sanitize([]byte(line)))
+		s.Log.Debug("dialogue", "side", side, "direction", direction, "line", Sanitize([]byte(line)))
 	}
 }
 

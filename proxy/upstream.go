@@ -31,6 +31,8 @@ type Upstreams struct {
 
 	refusals     refusals
 	explanations explanations
+	// accepted hears of each login that has succeeded; nil: nobody does.
+	accepted func(account, protocol string)
 }
 
 // NewUpstreams returns a ready Upstreams. config holds the roots to trust.
@@ -65,7 +67,7 @@ func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Con
 	if refusal := AsFailure(err); err != nil && refusal.Generic {
 		switch noFresh := u.tokens.Refused(ctx, s.Account, token.Value); {
 		case noFresh == nil:
-			s.Log.Info("Exchange refused the access token, trying once with a fresh one", "cause", refusal.Cause)
+			s.Log.Info("Exchange refused the access token, trying once with a fresh one", "account", s.Account, "cause", refusal.Cause)
 			conn, token, err = u.attempt(ctx, s, p)
 		case AsFailure(noFresh).Kind == SignInRequired:
 			refusal.Text = AsFailure(noFresh).Text // both are likely to have one cause
@@ -79,6 +81,9 @@ func (u *Upstreams) open(ctx context.Context, s *Session, p Upstream) (*wire.Con
 	}
 	u.refusals.forget(key)
 	u.explanations.accepted(key)
+	if u.accepted != nil {
+		u.accepted(key.account, key.protocol)
+	}
 	s.token = token.Value
 	return conn, token, nil
 }
@@ -127,10 +132,11 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 	defer cancel(nil)
 	type answer struct {
 		token Token
+		took  time.Duration
 		err   error
 	}
-	answers := make(chan answer, 1)
 	begun := time.Now()
+	answers := make(chan answer, 1)
 	go func() {
 		token, err := u.tokens.AccessToken(ctx, s.Account)
 		if err != nil {
@@ -138,9 +144,10 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 		} else {
 			s.tally.phases[PhaseToken].add(time.Since(begun))
 		}
-		answers <- answer{token, err}
+		answers <- answer{token, time.Since(begun), err}
 	}()
 	conn, err := u.connect(ctx, s, p)
+	connected := time.Since(begun)
 	if err != nil {
 		cancel(nil) // and so no need to wait for the token
 	} else {
@@ -170,6 +177,7 @@ func (u *Upstreams) attempt(ctx context.Context, s *Session, p Upstream) (*wire.
 		return nil, got.token, u.failure(ctx, err)
 	}
 	s.tally.phases[PhaseLogIn].add(time.Since(begun))
+	s.took.opened(got.token, got.took, connected, time.Since(begun))
 	conn.Unhide()
 	conn.SetLimit(time.Time{})
 	return conn, got.token, nil

@@ -62,6 +62,7 @@ func (s *delegated) fetch(ctx context.Context) (Token, *Error) {
 // for what the configuration asks for today.
 func (s *delegated) stored(in *signedIn) (Token, bool) {
 	app, token, now := s.account.App, in.AccessToken.Token, time.Now()
+	token.Obtained = in.RefreshedAt
 	fits := in.Authority == app.Authority && slices.Equal(in.Scopes, app.Scopes)
 	return token, fits && !token.Value.IsEmpty() && !hasEnded(token, now) && token.Expires.Sub(now) <= maxLife
 }

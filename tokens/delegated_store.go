@@ -104,7 +104,7 @@ func (s *delegated) save() {
 	}
 	s.unsaved = err
 	if err != nil {
-		s.log.Error("sign-in not saved, it is kept in memory and saving is tried again", "account", s.account.Name, "error", err)
+		s.log.Error("sign-in not saved, it is kept in memory and saving is tried again", "account", s.account.Name, "cause", err)
 	}
 }
 

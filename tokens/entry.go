@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -218,8 +219,8 @@ func (e *entry) failed(failure *Error, now time.Time) *Error {
 		return failure // shutting down: nobody's failure
 	}
 	e.unrenewed++
-	e.log.Warn("no new access token", "account", e.account.Name, "class", failure.Class.String(), "reason", failure.Text,
-		"trace_id", failure.TraceID, "correlation_id", failure.CorrelationID, "retry_after", wait.Round(time.Second))
+	e.log.Warn("no new access token", "account", e.account.Name, "reason", failure.Class.String(), "cause", failure.Text,
+		"trace_id", failure.TraceID, "correlation_id", failure.CorrelationID, "retry_after_s", int(math.Ceil(wait.Seconds())))
 	if wait > 0 && e.held.Load().left(now) > wait {
 		e.renewAfter(wait)
 	}

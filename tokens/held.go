@@ -42,6 +42,9 @@ type held struct {
 // are renewed at half time, else they would be renewed without end.
 func newHeld(token Token, now time.Time) *held {
 	token.Expires = token.Expires.Round(0) // drops the monotonic clock
+	if token.Obtained.IsZero() {
+		token.Obtained = now.Round(0)
+	}
 	life := token.Expires.Sub(now.Round(0))
 	renewal := min(max(renewAhead, life/5), life/2)
 	return &held{

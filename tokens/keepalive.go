@@ -75,7 +75,7 @@ func (e *entry) takeUp() {
 	if failure != nil {
 		e.failures, e.failure = 1, e.named(failure)
 		if failure.Err != nil {
-			e.log.Error("stored sign-in not taken up", "account", e.account.Name, "error", failure.Err)
+			e.log.Error("stored sign-in not taken up", "account", e.account.Name, "cause", failure.Err)
 		}
 		return
 	}

@@ -92,7 +92,7 @@ func (e *entry) signIn(ctx context.Context, d Dialog) *Error {
 	}
 	e.person.install(in)
 	e.signedIn(in.AccessToken.Token)
-	e.log.Info("signed in", "account", e.account.Name, "as", in.SignedInAs)
+	e.log.Info("signed in", "account", e.account.Name, "signed_in_as", in.SignedInAs)
 	return nil
 }
 
@@ -104,7 +104,7 @@ func (e *entry) signInEnded(ctx context.Context, failure *Error) *Error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		failure = errGivenUp(context.Canceled)
 	}
-	e.log.Warn("not signed in", "account", e.account.Name, "class", failure.Class.String(), "reason", failure.Text,
+	e.log.Warn("not signed in", "account", e.account.Name, "reason", failure.Class.String(), "cause", failure.Text,
 		"trace_id", failure.TraceID, "correlation_id", failure.CorrelationID)
 	return failure
 }

@@ -187,7 +187,7 @@ func checkFolderMode(folder string, log *slog.Logger) error {
 		return fmt.Errorf("every user can change files in %s (mode %04o), run: chmod 700 %s", folder, mode, folder)
 	}
 	if mode&0o077 != 0 {
-		log.Warn("other users can look into the folder for sign-ins", "folder", folder, "mode", fmt.Sprintf("%04o", mode), "next", "chmod 700 "+folder)
+		log.Warn("other users can look into the folder for sign-ins", "folder", folder, "mode", fmt.Sprintf("%04o", mode), "remedy", "chmod 700 "+folder)
 	}
 	return nil
 }
@@ -310,7 +310,7 @@ func (s *Store) moveAside(damaged *Damaged, account string) error {
 	if err := s.disk.rename(damaged.File, to); err != nil {
 		return err
 	}
-	s.log.Warn("damaged file moved aside", "account", account, "file", to, "reason", damaged.Reason)
+	s.log.Warn("damaged file moved aside", "account", account, "file", to, "cause", damaged.Reason)
 	return nil
 }
 

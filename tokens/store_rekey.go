@@ -163,7 +163,7 @@ func (s *Store) adopt(foreign []string) []string {
 			left = append(left, account)
 			continue
 		}
-		s.log.Info("sealed anew what was sealed with "+own.source, "account", account, "key", s.key.source)
+		s.log.Info("sealed anew what was sealed with another key", "account", account, "from", own.source, "key", s.key.source)
 	}
 	return left
 }
@@ -186,6 +186,6 @@ func (s *Store) removePending() {
 		err = errors.Join(err, s.disk.remove(s.file(pendingPrefix, account)))
 	}
 	if err != nil {
-		s.log.Warn("a prepared change of the key couldn't be removed", "error", err)
+		s.log.Warn("a prepared change of the key couldn't be removed", "cause", err)
 	}
 }

@@ -103,4 +103,6 @@ func (a Account) person() string {
 type Token struct {
 	Value   wire.Secret
 	Expires time.Time
+	// Obtained is when Entra ID gave it.
+	Obtained time.Time
 }

@@ -129,5 +129,5 @@ func TestNoKey(t *testing.T) {
 	if got := s.accounts()["alice@contoso.example"]; got.State != "set-up wrong" || !strings.Contains(got.Text, "missing.key doesn't exist: put it back") {
 		t.Errorf("got %+v", got)
 	}
-	proxy.err.await(t, `level=ERROR msg="what people have signed in for can't be used" reason=.*missing.key`)
+	proxy.err.await(t, `level=ERROR msg="what people have signed in for can't be used" cause=.*missing.key`)
 }

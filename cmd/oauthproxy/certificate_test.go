@@ -99,7 +99,7 @@ func TestServeIssues(t *testing.T) {
 		t.Fatal(err)
 	}
 	proxy := start(t, "serve", "--config", file)
-	address := proxy.err.await(t, `msg=listening protocol=smtp address=(\S+) tls=implicit`)[1]
+	address := proxy.err.await(t, `msg=listening protocol=smtp address=(\S+) tls_mode=implicit`)[1]
 	beside := runCommand(t, "", "certificate", "--config", file)
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(beside.out)) {

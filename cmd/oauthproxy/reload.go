@@ -65,12 +65,12 @@ func (s *service) reload() (admin.Reloaded, error) {
 		s.log.Error("not reloaded, nothing has changed", "cause", err)
 	case len(done.Problems) > 0:
 		for _, p := range done.Problems {
-			s.log.Error("not reloaded, nothing has changed", "cause", p.Where, "hint", p.Hint)
+			s.log.Error("not reloaded, nothing has changed", "cause", p.Where, "remedy", p.Hint)
 		}
 	default:
-		s.log.Info("reloaded", "what", done.Summary)
+		s.log.Info("reloaded", "summary", done.Summary)
 		for _, note := range done.Notes {
-			s.log.Warn("reloaded, but for this", "what", note)
+			s.log.Warn("reloaded, but for this", "cause", note)
 		}
 	}
 	return done, err

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"sync"
 	"syscall"
-
-	"oauthproxy/config"
 )
 
 // serve runs the proxy until it is told to stop.
@@ -59,23 +56,5 @@ func (s *service) obey(signals <-chan os.Signal, hurry chan<- struct{}, served <
 				close(hurry)
 			}
 		}
-	}
-}
-
-// newLog returns a log as configured. Its level can be changed later.
-func newLog(w io.Writer, c config.Log, level *slog.LevelVar) *slog.Logger {
-	setLevel(level, c)
-	options := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// setLevel sets a log's level as configured.
-func setLevel(to *slog.LevelVar, c config.Log) {
-	var level slog.Level
-	if level.UnmarshalText([]byte(c.Level)) == nil {
-		to.Set(level)
 	}
 }

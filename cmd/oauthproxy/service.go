@@ -105,7 +105,7 @@ func (s *service) serve(ctx context.Context, hurry <-chan struct{}) {
 	}
 	s.serving.Go(func() { s.recipients.run(ctx) })
 	<-ctx.Done()
-	s.log.Info("stopping", "sessions may go on for", grace.String())
+	s.log.Info("stopping", "grace_ms", grace.Milliseconds())
 	s.drain(hurry)
 	s.serving.Wait()
 }

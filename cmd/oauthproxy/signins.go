@@ -111,7 +111,7 @@ func (s *signIns) neededStore(c *config.Config, log *slog.Logger) (*tokens.Store
 	}
 	store, err := openUsable(c, log)
 	if err != nil && !isNeeded {
-		log.Warn("can't look at sign-ins that are kept for nothing", "reason", err)
+		log.Warn("can't look at sign-ins that are kept for nothing", "cause", err)
 		return nil, nil
 	}
 	return store, err
@@ -122,7 +122,7 @@ func (s *signIns) neededStore(c *config.Config, log *slog.Logger) (*tokens.Store
 func openUsable(c *config.Config, log *slog.Logger) (*tokens.Store, error) {
 	store, err := openStore(c, log)
 	if errors.As(err, new(*tokens.KeyTrouble)) {
-		log.Error("what people have signed in for can't be used", "reason", err)
+		log.Error("what people have signed in for can't be used", "cause", err)
 		return tokens.NewStore(c.StateDirectory, tokens.EnvironmentKey(c.Store.KeyFile), log), nil
 	}
 	return store, err

@@ -89,13 +89,13 @@ func warnOfApps(c *config.Config, log *slog.Logger) {
 		if len(users) == 0 {
 			continue
 		}
-		log := log.With("app", name, "accounts", len(users), "first", users[0])
+		log := log.With("app", name, "accounts", len(users), "account", users[0])
 		if err := tokenApp(c.Apps[name]).CheckCertificate(); err != nil {
-			log.Warn("the app has no certificate that can be used", "reason", err)
+			log.Warn("the app has no certificate that can be used", "cause", err)
 		}
 		if c.Apps[name].Flow == config.Password {
-			log.Warn("the flow password is deprecated: a sign-in fails as soon as Entra ID asks for a second factor (MFA) "+
-				"or a policy of Conditional Access applies", "instead", "use the flow device_code or browser")
+			log.Warn("the flow password is deprecated", "means", "a sign-in fails as soon as Entra ID asks for a second factor (MFA) "+
+				"or a policy of Conditional Access applies", "remedy", "use the flow device_code or browser")
 		}
 	}
 }
@@ -119,7 +119,7 @@ func (t tokenSource) AccessToken(ctx context.Context, account string) (proxy.Tok
 	if err != nil {
 		return proxy.Token{}, tokenFailure(account, err)
 	}
-	return proxy.Token{Value: token.Value, Expires: token.Expires}, nil
+	return proxy.Token{Value: token.Value, Expires: token.Expires, Obtained: token.Obtained}, nil
 }
 
 func (t tokenSource) Refused(ctx context.Context, account string, token wire.Secret) error {

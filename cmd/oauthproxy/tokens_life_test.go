@@ -87,7 +87,7 @@ func TestRefusalIsToldEverywhere(t *testing.T) {
 		t.Errorf("login says %+v", got)
 	}
 	const id = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`
-	line := regexp.MustCompile(`msg="no new access token" account=scanner@contoso.example class="set-up wrong" .*` +
+	line := regexp.MustCompile(`msg="no new access token" account=scanner@contoso.example reason="set-up wrong" .*` +
 		regexp.QuoteMeta(words) + `.* trace_id=` + id + ` correlation_id=` + id)
 	if !line.MatchString(proxy.err.String()) {
 		t.Errorf("the log says\n%s", proxy.err)

@@ -76,7 +76,7 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 				"flow: certificate, certificate_file: app.cert, certificate_password_file: app.password")
 			proxy, smtp := s.serve()
 			defer proxy.end(t)
-			warning := proxy.err.await(t, `level=WARN msg="the app has no certificate that can be used" app=devices accounts=1 first=scanner@contoso.example reason=(.*)\n`)
+			warning := proxy.err.await(t, `level=WARN msg="the app has no certificate that can be used" app=devices accounts=1 account=scanner@contoso.example cause=(.*)\n`)
 			if !strings.Contains(warning[1], test.words) {
 				t.Errorf("the service warns of %s, want %q", warning[1], test.words)
 			}

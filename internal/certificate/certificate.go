@@ -53,9 +53,10 @@ func (r *reminder) remind(log *slog.Logger, c *x509.Certificate, file, next stri
 		return
 	}
 	r.next = now.Add(day)
-	message := "certificate ends soon"
+	log = log.With("file", file, "expires", c.NotAfter.UTC().Format(time.RFC3339), "remedy", next)
 	if now.After(c.NotAfter) {
-		message = "certificate has ended"
+		log.Warn("certificate has ended")
+		return
 	}
-	log.Warn(message, "file", file, "end", c.NotAfter.UTC().Format(time.RFC3339), "next", next)
+	log.Warn("certificate ends soon")
 }

@@ -75,7 +75,7 @@ func (f *Files) look() {
 	f.failure = ""
 	if !bytes.Equal(before.Leaf.Raw, f.current.Leaf.Raw) {
 		f.reminder = reminder{}
-		f.log.Info("certificate replaced", "file", f.certificateFile, "end", f.current.Leaf.NotAfter.UTC().Format(time.RFC3339))
+		f.log.Info("certificate replaced", "file", f.certificateFile, "expires", f.current.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 }
 

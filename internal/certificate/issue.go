@@ -58,8 +58,8 @@ func (a *Authority) Issue(address string, names []string, log *slog.Logger) (*Is
 // remind tells of the end of the root in time for work at every client.
 func (a *Authority) remind(log *slog.Logger) {
 	if time.Until(a.Root.NotAfter) < 180*day {
-		log.Warn("the root of the certificates made here ends soon", "end", a.Root.NotAfter.UTC().Format(time.RFC3339),
-			"next", "remove the folder "+a.folder+", restart, and install the new root in every client")
+		log.Warn("the root of the certificates made here ends soon", "expires", a.Root.NotAfter.UTC().Format(time.RFC3339),
+			"remedy", "remove the folder "+a.folder+", restart, and install the new root in every client")
 	}
 }
 
@@ -82,7 +82,7 @@ func (i *Issued) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if now := time.Now(); now.After(i.current.Leaf.NotAfter.Add(-renewAhead)) && now.Sub(i.tried) >= day {
 		i.tried = now
 		if err := i.renew(); err != nil {
-			i.log.Warn("the certificate can't be renewed", "file", i.file, "end", i.current.Leaf.NotAfter.UTC().Format(time.RFC3339), "cause", err)
+			i.log.Warn("the certificate can't be renewed", "file", i.file, "expires", i.current.Leaf.NotAfter.UTC().Format(time.RFC3339), "cause", err)
 		}
 	}
 	return i.current, nil
@@ -105,7 +105,7 @@ func (i *Issued) renew() error {
 		return err
 	}
 	i.current = &pair
-	i.log.Info("certificate made", "file", i.file, "names", i.Names(), "end", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	i.log.Info("certificate made", "file", i.file, "names", i.Names(), "expires", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	return nil
 }
 

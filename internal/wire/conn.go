@@ -46,7 +46,7 @@ var firstBuffers = sync.Pool{New: func() any { return new([firstBuffer]byte) }}
 // Conn reads lines from a connection and writes replies to it. Replies are
 // collected and go out in one write when the next read has to wait, so that
 // pipelined commands are answered together. A Conn is used by one goroutine at
-// a time; only Interrupt and Abort may be called by another.
+// a time; only Interrupt, Abort and Moved may be called by another.
 type Conn struct {
 	// ReadTimeout bounds the wait for a whole line or literal,
 	// WriteTimeout for a write to get through. Zero means no bound.
@@ -66,6 +66,7 @@ type Conn struct {
 	shielded    bool
 	watch       *watch
 	told        []Secret // what the peer may repeat and no log may hold
+	read, sent  atomic.Int64
 }
 
 // New returns a Conn over c.
@@ -186,6 +187,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		n, err := c.conn.Read(p)
+		c.read.Add(int64(n))
 		if n == 0 && c.shielded && errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline) {
 			continue // Interrupt's deadline, not ours
 		}
@@ -230,6 +232,7 @@ func (c *Conn) fill(deadline time.Time) error {
 	c.makeRoom()
 	n, err := c.conn.Read(c.buf[c.end:])
 	c.end += n
+	c.read.Add(int64(n))
 	if n > 0 {
 		return nil
 	}
@@ -328,6 +331,10 @@ func (c *Conn) Interrupt() {
 	// needs none of the fields that the session's goroutine may be changing.
 	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
 }
+
+// Moved returns how many bytes have been read from the peer and written to it,
+// inside TLS; what goes by NetConn isn't among them. Anybody may call it.
+func (c *Conn) Moved() (read, sent int64) { return c.read.Load(), c.sent.Load() }
 
 // Interrupted tells whether Interrupt has been called.
 func (c *Conn) Interrupted() bool { return c.interrupted.Load() }

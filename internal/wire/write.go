@@ -74,7 +74,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if err := c.armWrite(); err != nil {
 		return 0, err
 	}
-	return c.conn.Write(p)
+	n, err := c.conn.Write(p)
+	c.sent.Add(int64(n))
+	return n, err
 }
 
 // Flush sends what has been collected, in one write.
@@ -85,7 +87,8 @@ func (c *Conn) Flush() error {
 	if err := c.armWrite(); err != nil {
 		return err
 	}
-	_, err := c.conn.Write(c.out)
+	n, err := c.conn.Write(c.out)
+	c.sent.Add(int64(n))
 	clear(c.out)
 	c.out = c.out[:0]
 	return err

@@ -165,14 +165,13 @@ func (d *dialogue) withdraw(s *stream) {
 func (d *dialogue) messageLog(size int64, started time.Time) *slog.Logger {
 	return d.session.Log.With("login", d.session.Login(), "account", d.session.Account,
 		"sender", proxy.Sanitize([]byte(d.tx.sender)), "recipients", d.tx.accepted, "bytes", size,
-		"waited", milliseconds(d.tx.waited), "duration", milliseconds(time.Since(started)))
+		"waited_ms", d.tx.waited.Milliseconds(), "duration_ms", time.Since(started).Milliseconds())
 }
 
-// noteRefusal tells the log what Exchange has refused before the message: the
-// sender, or a recipient.
-func (d *dialogue) noteRefusal(what string, verdict reply, more ...any) {
-	d.session.Log.With("login", d.session.Login(), "account", d.session.Account, "sender", proxy.Sanitize([]byte(d.tx.sender))).
-		Info(what, append(more, verdictOf(verdict)...)...)
+// senderLog is for a line about what Exchange has refused before the message:
+// the sender, or a recipient.
+func (d *dialogue) senderLog() *slog.Logger {
+	return d.session.Log.With("login", d.session.Login(), "account", d.session.Account, "sender", proxy.Sanitize([]byte(d.tx.sender)))
 }
 
 // upstreamID is the name that Exchange gives a message that it has taken: "250
@@ -214,8 +213,6 @@ func verdictOf(r reply) []any {
 	}
 	return attributes
 }
-
-func milliseconds(t time.Duration) string { return t.Round(time.Millisecond).String() }
 
 // say gives a reply of our own, with the session's id.
 func (d *dialogue) say(text string) { d.client.Printf("%s (session %s)", text, d.session.ID) }

@@ -118,7 +118,8 @@ func (d *dialogue) recipients(batch []recipient) error {
 func (d *dialogue) noteRefused(r recipient, verdict reply) {
 	if d.tx.refusal == nil { // that of MAIL, which has its line
 		d.countRefusal(proxy.RefusedRecipient, verdict)
-		d.noteRefusal("recipient refused", verdict, "recipient", proxy.Sanitize([]byte(strings.TrimPrefix(r.command, "RCPT TO:"))))
+		recipient := proxy.Sanitize([]byte(strings.TrimPrefix(r.command, "RCPT TO:")))
+		d.senderLog().With("recipient", recipient).Info("recipient refused", verdictOf(verdict)...)
 	}
 }
 

@@ -122,7 +122,7 @@ func (d *dialogue) paceMailbox() error {
 	})
 	d.tx.waited += time.Since(asked)
 	for _, warning := range d.mailbox().warnings() {
-		d.session.Log.Warn(warning, "account", d.session.Account)
+		d.session.Log.Warn("limit nearly reached", "account", d.session.Account, "cause", warning)
 	}
 	if err != nil {
 		return tooFast(err, "this mailbox sends too many messages, try again in a minute")

@@ -137,7 +137,7 @@ func (d *dialogue) mail(argument string) error {
 	}
 	if verdict, denied := d.mailbox().denials.of(p.address); denied {
 		log := d.session.Log.With("login", d.session.Login(), "account", d.session.Account, "sender", shown(p.address))
-		log.Warn("refused as Exchange has refused this sender a moment ago", verdictOf(verdict)...)
+		log.Warn("sender refused again without asking", verdictOf(verdict)...)
 		d.relayReply(verdict)
 		return nil
 	}
@@ -187,7 +187,7 @@ func (d *dialogue) askRecipients(batch []string) (replies []reply, err error) {
 	}
 	if mail := replies[0]; !mail.positive() {
 		d.tx.refusal = &mail
-		d.noteRefusal("sender refused", mail)
+		d.senderLog().Info("sender refused", verdictOf(mail)...)
 		d.countRefusal(proxy.RefusedSender, mail)
 		return repeat(mail, len(batch)), nil
 	}
@@ -268,7 +268,7 @@ func (d *dialogue) failed(err error, n int) error {
 	d.count(proxy.Failed)
 	attributes := []any{"login", d.session.Login(), "account", d.session.Account,
 		"sender", proxy.Sanitize([]byte(d.tx.sender)), "verdict", d.answer(f), "reason", f.Kind.String(), "cause", f.Cause}
-	d.session.Log.Warn("transaction refused", append(attributes, f.Attributes(d.session.Account)...)...)
+	d.session.Log.Log(d.ctx, d.session.RefusalLevel(f), "transaction refused", append(attributes, f.Attributes(d.session.Account)...)...)
 	return d.fail(f, n)
 }
 
