@@ -36,6 +36,8 @@ type Running interface {
 	// Reload reads the configuration again. What is wrong with that is in the
 	// answer; after it, or an error, nothing has changed.
 	Reload(ctx context.Context) (Reloaded, error)
+	// Status tells what the service does.
+	Status(ctx context.Context) (Status, error)
 }
 
 // Reloaded is what came of a reload.

@@ -19,6 +19,7 @@ type fake struct {
 	signIn   func(ctx context.Context, account string, d tokens.Dialog) (Account, error)
 	check    func(ctx context.Context, e Examination, o doctor.Observer) error
 	reloaded Reloaded
+	status   Status
 	out      []string // accounts signed out
 }
 
@@ -33,6 +34,8 @@ func (f *fake) Check(ctx context.Context, e Examination, o doctor.Observer) erro
 }
 
 func (f *fake) Reload(context.Context) (Reloaded, error) { return f.reloaded, f.err }
+
+func (f *fake) Status(context.Context) (Status, error) { return f.status, f.err }
 
 func (f *fake) SignOut(_ context.Context, account string) error {
 	f.out = append(f.out, account)

@@ -39,6 +39,7 @@ const (
 	logout   = "logout"
 	check    = "check"
 	reload   = "reload"
+	status   = "status"
 )
 
 // request is a client's first line.
@@ -84,6 +85,7 @@ type result struct {
 	Error    string    `json:"error,omitempty"`
 	Accounts []Account `json:"accounts,omitempty"`
 	Reloaded *Reloaded `json:"reloaded,omitempty"`
+	Status   *Status   `json:"status,omitempty"`
 }
 
 // carried is a secret on its way through the socket, the one place where it is

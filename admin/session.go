@@ -54,6 +54,9 @@ func (s *Server) do(c *conn, r request) result {
 	case reload:
 		done, err := s.service.Reload(s.ctx)
 		return result{Reloaded: &done, Error: failed(err).Error}
+	case status:
+		now, err := s.service.Status(s.ctx)
+		return result{Status: &now, Error: failed(err).Error}
 	case check:
 		return s.check(c, r.Check)
 	}
@@ -68,19 +71,19 @@ func failed(err error) result {
 }
 
 // signIn lets the person at the other end sign in. It ends when they leave.
-func (s *Server) signIn(c *conn, account string) result {
+func (s *Server) signIn(c *conn, name string) result {
 	ctx, cancel := context.WithCancel(s.ctx)
 	d := &remoteDialog{conn: c, ctx: ctx, cancel: cancel, pasted: make(chan string, maxAnswers), passwords: make(chan wire.Secret, 1)}
 	var listening sync.WaitGroup
 	listening.Go(d.listen)
-	status, err := s.service.SignIn(ctx, account, d)
+	account, err := s.service.SignIn(ctx, name, d)
 	cancel()
 	c.stopReading() // ends listen
 	listening.Wait()
 	if err != nil {
 		return failed(err)
 	}
-	return result{Accounts: []Account{status}}
+	return result{Accounts: []Account{account}}
 }
 
 // maxAnswers bounds what a person has pasted and nobody has looked at yet.

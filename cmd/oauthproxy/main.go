@@ -38,6 +38,7 @@ func commands() []command {
 		{"setup", "[--print]", "ask for a first mailbox, tell what to do at Microsoft, write a configuration", runSetup},
 		{"serve", "", "run the proxy", serve},
 		{"reload", "", "let the running proxy read its configuration again; no session ends by it", reload},
+		{"status", "[--watch] [--json]", "show what the running proxy does: listeners, sessions, mailboxes, warnings", status},
 		{"login", "ACCOUNT", "sign in with Microsoft for a mailbox; where nobody needs to, fetch a token", login},
 		{"logout", "ACCOUNT", "forget a sign-in", logout},
 		{"accounts", "[--json]", "show how all accounts stand, and what to do", listAccounts},

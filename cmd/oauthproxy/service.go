@@ -27,7 +27,8 @@ type service struct {
 	control    *admin.Server
 	server     *proxy.Server
 	recipients *ledgerKeeper
-	web        *admin.Web     // metrics and health; nil: nobody wants them
+	web        *admin.Web // metrics and health; nil: nobody wants them
+	started    time.Time
 	serving    sync.WaitGroup // the ports and the control socket
 
 	reloading sync.Mutex  // one reload at a time
@@ -58,7 +59,7 @@ func newService(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*serv
 		return nil, err
 	}
 	s := &service{log: log, level: level, signIns: signIns, recipients: openLedger(c, log),
-		config: c, loaded: time.Now(), directory: directory, roots: roots}
+		config: c, loaded: time.Now(), started: time.Now(), directory: directory, roots: roots}
 	s.server = proxy.NewServer(proxy.Options{
 		Settings: settings(c, directory, roots),
 		Tokens:   tokenSource{signIns.broker},
