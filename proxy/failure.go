@@ -79,6 +79,8 @@ type Failure struct {
 	Remedy remedy.Remedy
 	// Lost marks an upstream that was there and is gone.
 	Lost bool
+
+	again bool // it is given again without having asked
 }
 
 // Fail returns a Failure of the kind, with a cause for the log.

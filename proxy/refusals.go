@@ -81,6 +81,7 @@ func (r *refusals) again(key refusalKey) *Failure {
 		return nil
 	}
 	again := *last.failure
+	again.again = true
 	again.Cause = fmt.Errorf("not asked again within %v: %w", last.until.Sub(last.at), last.failure.Cause)
 	if again.RetryAfter > 0 {
 		return again.waiting(left)

@@ -79,7 +79,9 @@ func (r *repeats) add(key refusalKey, f *Failure) (isRepeat bool) {
 		return false
 	}
 	known.times++
-	known.last = f
+	if !f.again {
+		known.last = f
+	}
 	if known.quiet {
 		known.quiet = false
 		known.timer.Reset(summaryEvery)
