@@ -263,7 +263,7 @@ func TestLive(t *testing.T) {
 		Log:      slog.New(slog.DiscardHandler),
 	})}
 	defer s.server.Shutdown(t.Context())
-	p, err := openPort(config.Listener{Protocol: config.IMAP, Address: "127.0.0.1:0"}, &proxy.Listener{Protocol: imap.Protocol{}})
+	p, err := openPort(config.Listener{Protocol: config.IMAP, Address: "127.0.0.1:0"}, nil, &proxy.Listener{Protocol: imap.Protocol{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ type port struct {
 	hasEnded          atomic.Bool // nobody accepts from it any more
 	// next is what will hold of it; see openPorts.
 	next *proxy.Listener
+	// socket is systemd's, which it accepts from; nil: it is all our own.
+	socket *socket
 }
 
 // openPorts opens the configuration's ports. Those that are open already stay
@@ -39,15 +41,19 @@ func (s *service) openPorts(c *config.Config, before []*port) ([]*port, error) {
 		certificates = &certificates{stateDirectory: c.StateDirectory, log: s.log}
 		left         = slices.Clone(before)
 	)
-	for _, l := range c.Listeners {
+	sockets, err := assign(c.Listeners, s.sockets)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range c.Listeners {
 		about, err := describe(l, protocols[l.Protocol], certificates)
 		if err != nil {
 			problems = append(problems, err)
 			continue
 		}
-		p := take(&left, l)
+		p := take(&left, l, sockets[i])
 		if p == nil {
-			if p, err = openPort(l, about); err != nil {
+			if p, err = openPort(l, sockets[i], about); err != nil {
 				problems = append(problems, err)
 				continue
 			}
@@ -64,10 +70,14 @@ func (s *service) openPorts(c *config.Config, before []*port) ([]*port, error) {
 }
 
 // take takes the listener's port out of the list; nil: there is none. One that
-// the system has chosen stays with its protocol.
-func take(ports *[]*port, l config.Listener) *port {
+// the system has chosen stays with its protocol, and one of systemd's with its
+// socket.
+func take(ports *[]*port, l config.Listener, from *socket) *port {
 	_, number, _ := net.SplitHostPort(l.Address)
 	i := slices.IndexFunc(*ports, func(p *port) bool {
+		if p.socket != nil || from != nil {
+			return p.socket == from
+		}
 		return p.address == l.Address && (p.protocol == l.Protocol || number != "0")
 	})
 	if i < 0 {
@@ -78,12 +88,17 @@ func take(ports *[]*port, l config.Listener) *port {
 	return p
 }
 
-func openPort(l config.Listener, about *proxy.Listener) (*port, error) {
-	opened, err := net.Listen("tcp", l.Address)
+// openPort opens a port of our own, or accepts from systemd's socket.
+func openPort(l config.Listener, from *socket, about *proxy.Listener) (*port, error) {
+	listen := func() (net.Listener, error) { return net.Listen("tcp", l.Address) }
+	if from != nil {
+		listen = from.listen
+	}
+	opened, err := listen()
 	if err != nil {
 		return nil, fmt.Errorf("can't listen for %s: %w", l.Protocol, err)
 	}
-	return &port{Listener: opened, protocol: l.Protocol, address: l.Address, shared: proxy.NewPort(about)}, nil
+	return &port{Listener: opened, protocol: l.Protocol, address: l.Address, shared: proxy.NewPort(about), socket: from}, nil
 }
 
 func closePorts(ports []*port) {

@@ -59,6 +59,8 @@ func (s *service) reload() (admin.Reloaded, error) {
 	if s.stopping.Load() {
 		return admin.Reloaded{}, errors.New("the service is about to stop")
 	}
+	s.manager.reloading()
+	defer func() { s.manager.ready(s.standing()) }()
 	done, err := s.replace()
 	switch {
 	case err != nil:

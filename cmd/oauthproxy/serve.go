@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -21,10 +22,20 @@ func serve(ctx context.Context, args []string, u *ui) int {
 	}
 	level := new(slog.LevelVar)
 	log := newLog(u.err, c.Log, level)
-	s, err := newService(c, log, level)
+	sockets, err := inheritSockets()
+	if err != nil {
+		u.fail(err)
+		return exitConfig
+	}
+	s, err := newService(c, log, level, sockets...)
+	if errors.As(err, new(misfit)) {
+		u.fail(err)
+		return exitConfig
+	}
 	if err != nil {
 		return u.failLocked(err, "stop that process first; a second service needs a state_directory of its own")
 	}
+	s.manager = newManager(log)
 	log.Info("started", "version", currentRelease(), "accounts", len(c.Accounts), "listeners", len(c.Listeners))
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

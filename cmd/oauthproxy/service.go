@@ -29,6 +29,8 @@ type service struct {
 	recipients *ledgerKeeper
 	web        *admin.Web // metrics and health; nil: nobody wants them
 	started    time.Time
+	sockets    []*socket      // systemd's
+	manager    *manager       // systemd; nil: none
 	serving    sync.WaitGroup // the ports and the control socket
 
 	reloading sync.Mutex  // one reload at a time
@@ -43,9 +45,10 @@ type service struct {
 	isServing bool
 }
 
-// newService builds the proxy and opens its ports; nothing is served yet. All
-// ports that can't be opened are named at once.
-func newService(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*service, error) {
+// newService builds the proxy and opens its ports, but for those that systemd
+// has opened; nothing is served yet. All ports that can't be opened are named
+// at once.
+func newService(c *config.Config, log *slog.Logger, level *slog.LevelVar, sockets ...*socket) (*service, error) {
 	directory, err := accounts.New(localLogins(c))
 	if err != nil {
 		return nil, err
@@ -59,7 +62,7 @@ func newService(c *config.Config, log *slog.Logger, level *slog.LevelVar) (*serv
 		return nil, err
 	}
 	s := &service{log: log, level: level, signIns: signIns, recipients: openLedger(c, log),
-		config: c, loaded: time.Now(), started: time.Now(), directory: directory, roots: roots}
+		config: c, loaded: time.Now(), started: time.Now(), directory: directory, roots: roots, sockets: sockets}
 	s.server = proxy.NewServer(proxy.Options{
 		Settings: settings(c, directory, roots),
 		Tokens:   tokenSource{signIns.broker},
@@ -105,9 +108,13 @@ func (s *service) serve(ctx context.Context, hurry <-chan struct{}) {
 		s.serving.Go(s.web.Serve)
 	}
 	s.serving.Go(func() { s.recipients.run(ctx) })
+	s.manager.ready(s.standing())
+	attended, leave := context.WithCancel(context.Background())
+	s.serving.Go(func() { s.manager.attend(attended, s.live, s.standing) })
 	<-ctx.Done()
 	s.log.Info("stopping", "grace_ms", grace.Milliseconds())
 	s.drain(hurry)
+	leave()
 	s.serving.Wait()
 }
 
@@ -117,6 +124,7 @@ func (s *service) stop() { s.drain(nil) }
 func (s *service) drain(hurry <-chan struct{}) {
 	s.reloading.Lock()
 	s.stopping.Store(true) // no port is opened any more
+	s.manager.stopping(grace, s.standing())
 	s.reloading.Unlock()
 	for _, p := range s.openPortsNow() {
 		_ = p.Close()
