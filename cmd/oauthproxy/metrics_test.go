@@ -273,7 +273,7 @@ func TestLive(t *testing.T) {
 		t.Error(err)
 	}
 	closePorts(s.ports)
-	s.serving.Wait()
+	s.accepting.Wait()
 	if err := s.live(); err == nil || !strings.Contains(err.Error(), "nobody accepts clients at the imap listener") {
 		t.Errorf("got %v", err)
 	}

@@ -109,7 +109,7 @@ func closePorts(ports []*port) {
 
 // servePort serves a port until it is closed.
 func (s *service) servePort(p *port) {
-	s.serving.Go(func() {
+	s.accepting.Go(func() {
 		defer p.hasEnded.Store(true)
 		_ = s.server.Serve(p.Listener, p.shared)
 	})

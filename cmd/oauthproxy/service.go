@@ -31,7 +31,8 @@ type service struct {
 	started    time.Time
 	sockets    []*socket      // systemd's
 	manager    *manager       // systemd; nil: none
-	serving    sync.WaitGroup // the ports and the control socket
+	accepting  sync.WaitGroup // the ports
+	serving    sync.WaitGroup // the control socket and what else goes on
 
 	reloading sync.Mutex  // one reload at a time
 	stopping  atomic.Bool // and none any more
@@ -129,6 +130,7 @@ func (s *service) drain(hurry <-chan struct{}) {
 	for _, p := range s.openPortsNow() {
 		_ = p.Close()
 	}
+	s.accepting.Wait() // who has just come in hears why that ends, too
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	go func() {
