@@ -61,7 +61,7 @@ func newSite(t *testing.T, service service) *site {
 	t.Helper()
 	needShared(t)
 	configuration := filepath.Join(t.TempDir(), "config.yaml")
-	writeConfiguration(t, configuration, service)
+	writeConfiguration(t, configuration, service, listeners)
 	serve := exec.Command(shared.program, "serve", "--config", configuration)
 	// The race detector's own second at the end adds up.
 	serve.Env = append(serve.Environ(), "GORACE=atexit_sleep_ms=0")
@@ -134,9 +134,9 @@ func readable(log string) string {
 	return b.String()
 }
 
-// writeConfiguration writes a configuration with all listeners there can be,
-// and the files that it names.
-func writeConfiguration(t *testing.T, path string, service service) {
+// writeConfiguration writes a configuration with a listener for each protocol
+// and way to TLS, and the files that it names.
+func writeConfiguration(t *testing.T, path string, service service, modes []string) {
 	t.Helper()
 	entra, folder := service.entra(), filepath.Dir(path)
 	hosts := map[string]host{}
@@ -144,7 +144,7 @@ func writeConfiguration(t *testing.T, path string, service service) {
 		hosts[protocol] = service.host(protocol)
 	}
 	err := fill("oauthproxy.yaml", path, 0o600, map[string]any{
-		"Entra": entra, "Hosts": hosts, "TLSModes": listeners, "Shared": &shared,
+		"Entra": entra, "Hosts": hosts, "TLSModes": modes, "Shared": &shared,
 		"Mailboxes": service.mailboxes(), "OddUser": oddUser, "OddLogins": oddLogins, "DeviceAddress": deviceAddress,
 	})
 	if err != nil {
