@@ -97,7 +97,7 @@ func (s *setup) showClient() {
 		s.tell("", "The clients have to trust the certificate: \"oauthproxy certificate\" prints its root, and where to install it.")
 	}
 	if slices.Contains(s.Protocols, config.SMTP) && s.host != "127.0.0.1" {
-		s.tell("", "If a device can't set the port: as a service, oauthproxy can have 25 and the other usual ones too. systemd/oauthproxy.service says how; then change the addresses in the configuration.")
+		s.tell("", "If a device can't set the port: as a service, oauthproxy can have 25 and the other usual ones too. docs/systemd.md says how; then change the addresses in the configuration.")
 	}
 }
 
