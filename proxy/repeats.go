@@ -55,14 +55,21 @@ func (s *Session) RefusalLevel(f *Failure) slog.Level {
 
 // isMailboxes tells whether a refusal is about the mailbox, so that all its
 // clients meet it, and not about this client alone.
-func (s *Session) isMailboxes(f *Failure) bool {
-	return s.Account != "" && !slices.Contains([]Kind{BadCredentials, TLSRequired, TooManyAttempts, ShuttingDown}, f.Kind)
+func (s *Session) isMailboxes(f *Failure) bool { return s.Account != "" && !f.Kind.isClients() }
+
+// isClients tells whether a refusal is about the client that meets it.
+func (k Kind) isClients() bool {
+	return slices.Contains([]Kind{BadCredentials, TLSRequired, TooManyAttempts, ShuttingDown}, k)
 }
 
 func (s *Session) refusalKey() refusalKey { return refusalKey{s.Account, s.Protocol()} }
 
-// add counts a refusal, and tells whether it is one of many.
+// add counts a refusal, and tells whether it is one of many. What is about a
+// client alone isn't counted.
 func (r *repeats) add(key refusalKey, f *Failure) (isRepeat bool) {
+	if f.Kind.isClients() {
+		return false
+	}
 	full := repeatKey{key, f.Kind, f.cause()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
