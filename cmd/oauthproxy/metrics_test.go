@@ -174,6 +174,12 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is %v", moved, after.of(moved))
 		}
 	}
+	_, text := visit(t, web+"/metrics")
+	for _, foreign := range []string{"nobody", "blocked", localPassword, "eyJ", s.ClientSecret(), "127.0.0.1\""} {
+		if strings.Contains(text, foreign) {
+			t.Errorf("the metrics hold %q, which is no name of the configuration's, or a secret", foreign)
+		}
+	}
 	if err := bob.Logout().Wait(); err != nil {
 		t.Error(err)
 	}
