@@ -18,10 +18,10 @@ func (s *service) openWeb(c *config.Config) (err error) {
 		return err
 	}
 	address := s.web.Addr().String()
-	s.log.Info("listening", "protocol", "http", "address", address, "tls", config.None)
+	s.log.Info("listening", "protocol", "http", "address", address, "tls_mode", config.None)
 	if !c.Admin.IsLoopback() {
 		s.log.Warn("metrics and health can be read from the network, with the names of mailboxes", "address", address,
-			"next", "see that a firewall keeps others out, or set admin.address to 127.0.0.1 and a port")
+			"remedy", "see that a firewall keeps others out, or set admin.address to 127.0.0.1 and a port")
 	}
 	return nil
 }
