@@ -82,6 +82,7 @@ func TestOneAfterTheOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		away := make(chan struct{})
+		var mu sync.Mutex
 		var came []string
 		var all sync.WaitGroup
 		for i := range 6 {
@@ -94,7 +95,9 @@ func TestOneAfterTheOther(t *testing.T) {
 			}
 			all.Go(func() {
 				err := g.enter("a", p)
+				mu.Lock()
 				came = append(came, fmt.Sprintf("%d %v", i, err))
+				mu.Unlock()
 				if err == nil {
 					g.leave("a")
 				}

@@ -39,7 +39,7 @@ func TestReloadBySignal(t *testing.T) {
 	}
 	s.change("protocol: smtp", "protocol: smpt")
 	raise(t, syscall.SIGHUP)
-	proxy.err.await(t, `level=ERROR msg="not reloaded, nothing has changed" cause=.*unknown value \\"smpt\\".* hint="did you mean smtp\?"`)
+	proxy.err.await(t, `level=ERROR msg="not reloaded, nothing has changed" cause=.*unknown value \\"smpt\\".* remedy="did you mean smtp\?"`)
 	if heard := logInByIMAP(t, imap, "robert"); !strings.HasPrefix(heard, "a OK") {
 		t.Errorf("robert hears %q", heard)
 	}
