@@ -82,12 +82,12 @@ func TestNight(t *testing.T) {
 		want := []string{
 			`23:00:00 WARN refused login=alice reason="token unavailable" cause="login.microsoftonline.com can't be reached"`,
 			`23:10:00 WARN "still refused" reason="token unavailable" times=400 cause="login.microsoftonline.com can't be reached"`,
-			`23:19:59 INFO "works again" refused=800`,
+			`23:19:59 INFO "works again" times=800`,
 			`23:20:59 WARN refused login=alice reason="upstream refused" cause="Exchange said: P3 BAD User is authenticated but not connected."` + notConnected,
 			`23:30:59 WARN "still refused" reason="upstream refused" times=400 cause="Exchange said: P3 BAD User is authenticated but not connected."` + notConnected,
 			`23:40:59 WARN "still refused" reason="upstream refused" times=400 cause="Exchange said: P3 BAD User is authenticated but not connected."` + notConnected,
 			`23:50:59 WARN "still refused" reason="upstream refused" times=400 cause="Exchange said: P3 BAD User is authenticated but not connected."` + notConnected,
-			`23:51:03 INFO "works again" refused=1204`, // a refusal is remembered for a moment,
+			`23:51:03 INFO "works again" times=1204`, // a refusal is remembered for a moment,
 		}
 		if len(story) != len(want) {
 			t.Errorf("%d lines, want %d", len(story), len(want))

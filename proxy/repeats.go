@@ -139,7 +139,7 @@ func (r *repeats) ended(account, protocol string) {
 		}
 	}
 	if times > 0 {
-		r.log.Info("works again", "protocol", protocol, "account", account, "refused", times, "since", since)
+		r.log.Info("works again", "protocol", protocol, "account", account, "times", times, "since", since)
 	}
 }
 

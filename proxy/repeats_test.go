@@ -53,7 +53,7 @@ func TestRepeats(t *testing.T) {
 		step("a repeat of that", alice, outage, true, 4)
 		r.close()
 		if got := log.String(); strings.Count(got, "\n") != 5 || !strings.Contains(got, `msg="still refused" protocol=imap account=alice reason="token unavailable" times=1000 `) ||
-			!strings.Contains(got, `msg="works again" protocol=imap account=bob refused=1`) || !strings.Contains(got, `msg="works again" protocol=imap account=alice refused=1005`) {
+			!strings.Contains(got, `msg="works again" protocol=imap account=bob times=1 `) || !strings.Contains(got, `msg="works again" protocol=imap account=alice times=1005 `) {
 			t.Errorf("log:\n%s", got)
 		}
 		time.Sleep(time.Hour) // no timer is left that writes

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Rekey seals everything with another key. Where that comes from ReadKey,
@@ -126,7 +127,7 @@ func (s *Store) recover() error {
 		return &KeyTrouble{fmt.Errorf("%w, and %s isn't the key that can end it: run: oauthproxy store rekey --key-file FILE, with the file of the other one of the two keys; where that one is no file, put it back",
 			ErrInterrupted, s.key.source)}
 	default:
-		s.log.Error("sign-ins that are sealed with another key can't be used", "accounts", foreign, "key", s.key.source)
+		s.log.Error("sign-ins that are sealed with another key can't be used", "account", strings.Join(foreign, ", "), "key", s.key.source)
 	}
 	return nil
 }
