@@ -24,6 +24,7 @@ func TestRepeats(t *testing.T) {
 		other := &Failure{Kind: UpstreamRefused, Cause: errors.New("no, but otherwise")}
 		step := func(name string, key refusalKey, f *Failure, isRepeat bool, lines int) {
 			t.Helper()
+			synctest.Wait() // for a summary that is due
 			if got := r.add(key, f); got != isRepeat {
 				t.Errorf("%s: it is a repeat: %v", name, got)
 			}
