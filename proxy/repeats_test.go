@@ -28,6 +28,8 @@ func TestRepeats(t *testing.T) {
 			if got := r.add(key, f); got != isRepeat {
 				t.Errorf("%s: it is a repeat: %v", name, got)
 			}
+			r.mu.Lock() // under which the log is written
+			defer r.mu.Unlock()
 			if got := strings.Count(log.String(), "\n"); got != lines {
 				t.Errorf("%s: %d lines, want %d:\n%s", name, got, lines, &log)
 			}
