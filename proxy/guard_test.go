@@ -286,7 +286,7 @@ func TestRefusalsAreSummarised(t *testing.T) {
 		}
 		again, times := 0, 0
 		for line := range strings.Lines(b.log.String()) {
-			if hasLine(line, []string{`msg="refused again"`, "last_client=192.0.2.1", "last_login=alice"}) {
+			if hasLine(line, []string{`msg="refused again"`, "client=192.0.2.1", "login=alice"}) {
 				var n int
 				_, _ = fmt.Sscanf(line[strings.Index(line, "times="):], "times=%d", &n)
 				again, times = again+1, times+n
@@ -295,7 +295,7 @@ func TestRefusalsAreSummarised(t *testing.T) {
 		if again < 6 || times != 39 {
 			t.Errorf("%d lines tell of %d more", again, times)
 		}
-		if n := count(`msg="refused again"`, `last_reason="bad credentials"`, `last_cause="`, "protocol=pop3", "last_session="); n < 3*again-2 {
+		if n := count(`msg="refused again"`, `reason="bad credentials"`, `cause="`, "protocol=pop3", "session="); n < 3*again-2 {
 			t.Errorf("%d lines are complete", n)
 		}
 	})

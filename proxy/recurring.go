@@ -66,8 +66,8 @@ func (r *recurring) isNew(s *Session, login string, f *Failure) bool {
 		}
 	}
 	known.times++
-	known.last = append([]any{"last_client", s.address, "last_login", login, "last_session", s.ID,
-		"last_reason", f.Kind.String(), "last_cause", f.Cause}, f.Attributes(s.Account)...)
+	known.last = append([]any{"client", s.address, "login", login, "session", s.ID,
+		"reason", f.Kind.String(), "cause", f.Cause}, f.Attributes(s.Account)...)
 	return false
 }
 
@@ -96,7 +96,7 @@ func (r *recurring) minute(sort refusalSort) {
 func (r *recurring) tell(sort refusalSort, one *recurrence) {
 	attrs := []any{"times", one.times}
 	if sort == (refusalSort{}) {
-		attrs = append(attrs, "of", "many more clients and logins")
+		attrs = append(attrs, "summary", "many more clients and logins")
 	} else {
 		attrs = append(attrs, "protocol", sort.protocol)
 	}

@@ -41,7 +41,7 @@ func TestManySortsOfRefusals(t *testing.T) {
 		}
 		time.Sleep(refusalsEvery)
 		synctest.Wait()
-		if want := `msg="refused again" times=50 of="many more clients and logins" last_client=192.0.2.1 last_login=nobody1049 last_session=7Q3F`; strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), want) {
+		if want := `msg="refused again" times=50 summary="many more clients and logins" client=192.0.2.1 login=nobody1049 session=7Q3F`; strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), want) {
 			t.Errorf("the log is:\n%s", log.String())
 		}
 		time.Sleep(refusalsEvery)

@@ -183,7 +183,7 @@ func TestLikelyCauseIsLogged(t *testing.T) {
 		}
 	}
 	log := proxy.err.String()
-	if lines := regexp.MustCompile(`msg="likely cause of the refusal" .*account=smtp-disabled@contoso.example .*cause=smtp-off-mailbox`).FindAllString(log, -1); len(lines) != 1 {
+	if lines := regexp.MustCompile(`msg="likely cause of the refusal" .*account=smtp-disabled@contoso.example .*remedy_id=smtp-off-mailbox`).FindAllString(log, -1); len(lines) != 1 {
 		t.Errorf("%d lines in:\n%s", len(lines), log)
 	}
 	if !strings.Contains(log, "Set-CASMailbox -Identity 'smtp-disabled@contoso.example'") {

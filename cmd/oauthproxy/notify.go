@@ -81,7 +81,7 @@ func (m *manager) attend(ctx context.Context, alive func() error, status func() 
 				news, ill = append(news, daemon.SdNotifyWatchdog), ""
 			} else if ill != err.Error() {
 				ill = err.Error()
-				m.log.Error("not well: systemd starts the service again unless that passes", "within", m.watchdog.String(), "cause", err)
+				m.log.Error("not well: systemd starts the service again unless that passes", "grace_ms", m.watchdog.Milliseconds(), "cause", err)
 			}
 		}
 		if now := status(); now != told {
