@@ -128,7 +128,7 @@ func TestFindStateDirectory(t *testing.T) {
 		{"a secret that can't be read", strings.Replace(smallest, "devices.secret", "nowhere.secret", 1) + "state_directory: " + absolute, absolute},
 		{"nothing else", "state_directory: " + absolute, absolute},
 		{"problems elsewhere", "colour: blue\napps: []\nstate_directory: " + absolute, absolute},
-		{"no YAML", "{", ""},
+		{"no YAML", "state_directory: " + absolute + "\nlisteners: [", absolute},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -138,6 +138,14 @@ func TestFindStateDirectory(t *testing.T) {
 				t.Errorf("got %q, %v, want %q", got, err, test.want)
 			}
 		})
+	}
+	for _, text := range []string{"{", "\x00", "- a list", "state_directory: [", "state_directory: {a: b}"} {
+		file := filepath.Join(fixture(t), "config.yaml")
+		writeFile(t, file, text)
+		t.Setenv("STATE_DIRECTORY", "/var/lib/usual")
+		if got, err := FindStateDirectory(file); got != "/var/lib/usual" || err != nil {
+			t.Errorf("%q: got %q, %v", text, got, err)
+		}
 	}
 	if _, err := FindStateDirectory(filepath.Join(t.TempDir(), "nowhere.yaml")); err == nil {
 		t.Error("a file that isn't there is no error")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 )
 
 // FindStateDirectory returns the state directory of a configuration whatever
@@ -11,11 +12,25 @@ import (
 // the running service. It is "" when the file doesn't tell.
 func FindStateDirectory(file string) (string, error) {
 	top, err := peek(file)
-	if top == nil {
+	if err != nil {
 		return "", err
+	}
+	if top == nil { // no YAML any more: the one line of it may still be
+		data, folder, err := open(file)
+		if err != nil {
+			return "", err
+		}
+		r := &reader{file: file, folder: folder}
+		line := stateDirectoryLine.Find(data)
+		if line == nil || r.parse(line) == nil {
+			line = []byte("{}")
+		}
+		top, _ = r.section(r.parse(line), "", topKeys)
 	}
 	return stateDirectory(top), nil
 }
+
+var stateDirectoryLine = regexp.MustCompile(`(?m)^state_directory:.*$`)
 
 // FindListeners returns the listeners of a configuration whatever else is in
 // that, and its state directory: certificates are none of the secrets. What

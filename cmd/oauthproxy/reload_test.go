@@ -216,3 +216,15 @@ func hashOf(t *testing.T, password string) string {
 	}
 	return hash
 }
+
+// TestReloadOfNoYAML: the service is found, and says what is wrong.
+func TestReloadOfNoYAML(t *testing.T) {
+	s := appOnly(t)
+	proxy, _, _ := s.serveAll()
+	s.change("listeners:", "listeners: [")
+	got := s.reload(exitConfig)
+	if !strings.Contains(got.err, "config.yaml:") || !strings.Contains(got.err, "nothing has changed") {
+		t.Errorf("got %+v", got)
+	}
+	proxy.end(t)
+}
