@@ -40,8 +40,9 @@ func (s *story) WithGroup(string) slog.Handler { return s }
 
 // Handle writes a traced line, and what else a person would want to know.
 func (s *story) Handle(_ context.Context, r slog.Record) error {
-	if speaker, traced := speakers[r.Message]; traced {
-		s.line("   %s  %s", speaker, said(r))
+	if r.Message == "dialogue" {
+		traced := attributes(r)
+		s.line("   %s  %s", speakers[traced["side"]+" "+traced["direction"]], cut(traced["line"], widest))
 		return nil
 	}
 	if r.Level >= slog.LevelInfo && strings.Contains(r.Message, "token") {
@@ -53,19 +54,14 @@ func (s *story) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// said returns the line that a record traces.
-func said(r slog.Record) string {
-	text := ""
+// attributes are those of a line of the log.
+func attributes(r slog.Record) map[string]string {
+	all := make(map[string]string)
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "line" {
-			text = a.Value.String()
-		}
+		all[a.Key] = a.Value.String()
 		return true
 	})
-	if runes := []rune(text); len(runes) > widest {
-		text = string(runes[:widest]) + "…"
-	}
-	return text
+	return all
 }
 
 func (s *story) line(format string, args ...any) {
