@@ -82,6 +82,24 @@ func (o *options) control(ctx context.Context) (*control, int) {
 	return &control{Service: own, close: own.Close}, exitWell
 }
 
+// runningService finds the service for what it alone can be asked. It returns nil
+// and the exit status if none runs.
+func (o *options) runningService(ctx context.Context) (*admin.Client, int) {
+	file, status := o.file()
+	if status != exitWell {
+		return nil, status
+	}
+	client, err := dialService(ctx, file)
+	if err != nil {
+		o.ui.fail(err)
+		if errors.Is(err, admin.ErrNoService) {
+			o.ui.hint("start it with: oauthproxy serve")
+		}
+		return nil, exitFailed
+	}
+	return client, exitWell
+}
+
 // dialService returns the running service of the configuration.
 func dialService(ctx context.Context, file string) (*admin.Client, error) {
 	state, err := config.FindStateDirectory(file)

@@ -20,13 +20,9 @@ func reload(ctx context.Context, args []string, u *ui) int {
 	if _, status, ok := o.parse(args, 0); !ok {
 		return status
 	}
-	file, status := o.file()
-	if status != exitWell {
+	client, status := o.runningService(ctx)
+	if client == nil {
 		return status
-	}
-	client, err := dialService(ctx, file)
-	if err != nil {
-		return u.failService(err)
 	}
 	done, err := client.Reload(ctx)
 	if err != nil {
@@ -187,13 +183,4 @@ func sameAccounts(before, c *config.Config, sameRoots bool) func(mailbox string)
 	return func(mailbox string) bool {
 		return sameClient && reflect.DeepEqual(old[mailbox], new[mailbox])
 	}
-}
-
-// failService tells why the running service can't be reached.
-func (u *ui) failService(err error) int {
-	u.fail(err)
-	if errors.Is(err, admin.ErrNoService) {
-		u.hint("start it with: oauthproxy serve")
-	}
-	return exitFailed
 }

@@ -29,13 +29,9 @@ func status(ctx context.Context, args []string, u *ui) int {
 	if _, status, ok := o.parse(args, 0); !ok {
 		return status
 	}
-	file, status := o.file()
-	if status != exitWell {
+	client, status := o.runningService(ctx)
+	if client == nil {
 		return status
-	}
-	client, err := dialService(ctx, file)
-	if err != nil {
-		return u.failService(err)
 	}
 	show := u.showStatus
 	switch {
