@@ -90,7 +90,10 @@ func newSite(t *testing.T, service service) *site {
 func listening(log []string) map[string]string {
 	addresses := map[string]string{}
 	for _, line := range log {
-		var event struct{ Msg, Protocol, Address, TLS string }
+		var event struct {
+			Msg, Protocol, Address string
+			TLS                    string `json:"tls_mode"`
+		}
 		if json.Unmarshal([]byte(line), &event) == nil && event.Msg == "listening" {
 			addresses[event.Protocol+" "+event.TLS] = event.Address
 		}
@@ -124,12 +127,12 @@ func readable(log string) string {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
 	var b strings.Builder
 	for _, line := range lines[max(0, len(lines)-most):] {
-		var event struct{ Session, Msg, Line, While, Cause string }
+		var event struct{ Session, Msg, Side, Direction, Line, Phase, Cause string }
 		if json.Unmarshal([]byte(line), &event) != nil {
 			fmt.Fprintln(&b, line) // of a panic, or of the race detector
 			continue
 		}
-		fmt.Fprintln(&b, event.Session, event.Msg, event.Line, event.While, event.Cause)
+		fmt.Fprintln(&b, event.Session, event.Msg, event.Line, event.Phase, event.Cause)
 	}
 	return b.String()
 }
