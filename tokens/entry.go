@@ -40,6 +40,7 @@ type entry struct {
 	failures    int     // in a row
 	failure     *Error  // the last one, while failures > 0
 	notBefore   time.Time
+	leaveAlone  time.Time // until then, as Entra ID wishes
 	renewal     *time.Timer
 	refreshedAt time.Time // when Entra ID last gave a token
 	refusedAt   time.Time // when a refusal by the upstream last led to a request
@@ -209,6 +210,7 @@ func (e *entry) keep(token Token, now time.Time) *held {
 func (e *entry) failed(failure *Error, now time.Time) *Error {
 	e.failures++
 	e.failure = e.named(failure)
+	e.leaveAlone = now.Add(min(failure.RetryAfter, maxRetryAfter))
 	var wait time.Duration // none where time doesn't help
 	if !e.waitsForPerson() {
 		wait = pause(failure, e.failures)

@@ -101,6 +101,27 @@ func TestCheckWithoutASignIn(t *testing.T) {
 	}
 }
 
+// TestCheckOfARevokedSignIn finds it while the access token there is still good,
+// and leaves that one in use.
+func TestCheckOfARevokedSignIn(t *testing.T) {
+	s := newSite(t, "device_code")
+	const alice = "alice@contoso.example"
+	s.logInByCode(alice, alice)
+	s.EndSignIns(alice, 50173)
+	proxy, _ := s.serve()
+	defer proxy.end(t)
+	got, said := s.check(alice)
+	broken := got.only(doctor.Broken)
+	if said.status != exitFailed || len(broken) != 1 || broken[0].Probe != "token" || !strings.Contains(broken[0].Seen, "AADSTS50173") ||
+		!strings.Contains(strings.Join(broken[0].Fix, "\n"), "oauthproxy login "+alice) {
+		t.Errorf("status %d, %+v", said.status, broken)
+	}
+	imap := proxy.err.await(t, `msg=listening protocol=imap address=(\S+)`)[1]
+	if heard := logInByIMAP(t, imap, "alice"); !strings.HasPrefix(heard, "a OK ") {
+		t.Errorf("a client hears %q", heard)
+	}
+}
+
 // TestCheckOfTheConfiguration: what is wrong with it is told in the same form,
 // with an exit status of its own; a running service says that it can't start
 // again.

@@ -109,13 +109,11 @@ func (x *examiner) plan(chosen []config.Account) doctor.Plan {
 	return p
 }
 
-// token gets an access token by the account's flow. Where nobody has to sign in
-// it is a new one, for one that is kept says nothing of the credentials.
+// token gets an access token by the account's flow: a new one, for one that is
+// kept says nothing of the credentials or the sign-in.
 func (x *examiner) token(ctx context.Context, mailbox string) (doctor.Token, error) {
-	if x.person(mailbox) == "" {
-		if _, err := x.broker.SignIn(ctx, mailbox, nil); err != nil {
-			return doctor.Token{}, tokenError(err)
-		}
+	if _, err := x.broker.Renew(ctx, mailbox); err != nil {
+		return doctor.Token{}, tokenError(err)
 	}
 	token, err := x.broker.Token(ctx, mailbox)
 	if err != nil {
