@@ -122,6 +122,37 @@ func TestCheckOfARevokedSignIn(t *testing.T) {
 	}
 }
 
+// TestCheckAsksOnceForAnApp, however many accounts it has: whether that goes
+// well or not, each account is told of.
+func TestCheckAsksOnceForAnApp(t *testing.T) {
+	for name, test := range map[string]struct {
+		secret string // "": the right one
+		status doctor.Status
+	}{
+		"a good secret":  {"", doctor.OK},
+		"a wrong secret": {"not the one", doctor.Broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, "device_code")
+			s.change("app: staff, sign_in_as: alice@contoso.example", "app: devices")
+			s.change("app: staff", "app: devices")
+			if test.secret != "" {
+				s.write("client.secret", test.secret)
+			}
+			got, said := s.check()
+			tokens := 0
+			for _, f := range got.Findings {
+				if f.Probe == "token" && f.Status == test.status {
+					tokens++
+				}
+			}
+			if requests := s.TokenRequests(); tokens != 3 || requests != 1 {
+				t.Errorf("%d accounts, %d requests: %+v", tokens, requests, said)
+			}
+		})
+	}
+}
+
 // TestCheckOfTheConfiguration: what is wrong with it is told in the same form,
 // with an exit status of its own; a running service says that it can't start
 // again.

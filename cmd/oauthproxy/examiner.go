@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,8 +16,6 @@ import (
 	"oauthproxy/admin"
 	"oauthproxy/config"
 	"oauthproxy/doctor"
-	"oauthproxy/internal/remedy"
-	"oauthproxy/tokens"
 )
 
 // examiner lets the doctor look at what a configuration describes.
@@ -97,7 +94,7 @@ func (x *examiner) plan(chosen []config.Account) doctor.Plan {
 		HostName:  hostName(),
 		HTTP:      entraClient(x.roots, x.config.HTTPProxy),
 		TLS:       &tls.Config{RootCAs: x.roots},
-		Token:     x.token,
+		Token:     newCheckedTokens(x.broker, chosen, x.config.Apps).get,
 		Listeners: x.listeners(),
 	}
 	for _, a := range chosen {
@@ -107,19 +104,6 @@ func (x *examiner) plan(chosen []config.Account) doctor.Plan {
 	p.Files = files(x.config)
 	p.Certificates = x.certificates(chosen)
 	return p
-}
-
-// token gets an access token by the account's flow: a new one, for one that is
-// kept says nothing of the credentials or the sign-in.
-func (x *examiner) token(ctx context.Context, mailbox string) (doctor.Token, error) {
-	if _, err := x.broker.Renew(ctx, mailbox); err != nil {
-		return doctor.Token{}, tokenError(err)
-	}
-	token, err := x.broker.Token(ctx, mailbox)
-	if err != nil {
-		return doctor.Token{}, tokenError(err)
-	}
-	return doctor.Token{Value: token.Value, Expires: token.Expires}, nil
 }
 
 // needsWebProxy tells whether requests to Entra ID go through a web proxy.
@@ -181,22 +165,4 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// tokenError tells the doctor why there is no token.
-func tokenError(err error) error {
-	e, ok := errors.AsType[*tokens.Error](err)
-	if !ok {
-		return err
-	}
-	return &doctor.TokenError{
-		AADSTS: e.AADSTS, Class: remedyClasses[e.Class], Text: e.Text, TraceID: e.TraceID, CorrelationID: e.CorrelationID,
-	}
-}
-
-var remedyClasses = map[tokens.Class]remedy.Class{
-	tokens.TryLater:            remedy.Later,
-	tokens.PersonNeeded:        remedy.Person,
-	tokens.AdministratorNeeded: remedy.Administrator,
-	tokens.SetUpWrong:          remedy.SetUp,
 }

@@ -25,6 +25,7 @@ type report struct {
 	mu       sync.Mutex
 	findings []doctor.Finding
 	progress bool // a line on the terminal tells what is being tried
+	lines    int  // that have been shown
 }
 
 func newReport(u *ui, asJSON bool) *report {
@@ -82,11 +83,7 @@ const labelled = 9
 // show prints a finding: what was seen, and below that what it means and what
 // to do.
 func (r *report) show(f doctor.Finding) {
-	subject := f.Subject
-	if f.Account != "" && f.Account != f.Subject {
-		subject = f.Account + ", " + subject
-	}
-	r.line(statusWord(f.Status), r.tint(f.Status), fmt.Sprintf("%s %s: %s", f.Probe, subject, f.Seen))
+	r.line(statusWord(f.Status), r.tint(f.Status), headline(f))
 	if f.Status == doctor.OK || f.Status == doctor.Skipped {
 		return
 	}
@@ -105,11 +102,20 @@ func (r *report) show(f doctor.Finding) {
 	}
 	for _, line := range f.PowerShell {
 		// Not broken into pieces: it is there to be copied.
-		r.ui.result("%sPS> %s", strings.Repeat(" ", labelled), printable(line))
+		r.print(strings.Repeat(" ", labelled) + "PS> " + printable(line))
 	}
 	if f.Spreads && f.Status != doctor.Note {
 		r.line("", "", "a change of that may take up to two hours to be in force")
 	}
+}
+
+// headline is what was seen, and where.
+func headline(f doctor.Finding) string {
+	subject := f.Subject
+	if f.Account != "" && f.Account != f.Subject {
+		subject = f.Account + ", " + subject
+	}
+	return fmt.Sprintf("%s %s: %s", f.Probe, subject, f.Seen)
 }
 
 func statusWord(s doctor.Status) string {
@@ -137,7 +143,28 @@ func (r *report) line(label, tint, text string) {
 	if tint != "" {
 		lines = tint + label + "\x1b[0m" + lines[len(label):]
 	}
-	r.ui.result("%s", lines)
+	r.print(lines)
+}
+
+func (r *report) print(text string) {
+	r.lines += 1 + strings.Count(text, "\n")
+	r.ui.result("%s", text)
+}
+
+// screenful is how many lines people see at once, more or less.
+const screenful = 40
+
+// repeat says below a long report what is broken, so that nobody has to look
+// for it above.
+func (r *report) repeat() {
+	if r.lines <= screenful {
+		return
+	}
+	for _, f := range r.findings {
+		if f.Status == doctor.Broken {
+			r.line("broken:", "", headline(f))
+		}
+	}
 }
 
 // printable replaces what could drive a terminal.
@@ -175,6 +202,7 @@ func (r *report) finish(err error) int {
 		r.json(count, err)
 	case len(r.findings) > 0:
 		r.ui.result("%s", r.sum(count, err))
+		r.repeat()
 	}
 	if err != nil {
 		r.ui.failAccount(interrupted(err))

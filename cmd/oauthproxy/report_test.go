@@ -68,6 +68,33 @@ func TestReportIsNarrow(t *testing.T) {
 	}
 }
 
+// TestReportRepeatsWhatIsBroken where it has gone off the screen.
+func TestReportRepeatsWhatIsBroken(t *testing.T) {
+	const repeated = "in all: 1 broken, %s well\nbroken:  smtp scanner@contoso.com, smtp.office365.com:587: 535 5.7.139 Authentication unsuccessful\n"
+	for name, test := range map[string]struct {
+		well   int
+		asJSON bool
+		end    string
+	}{
+		"40 lines":    {33, false, "in all: 1 broken, 33 well\n"},
+		"41 lines":    {34, false, strings.Replace(repeated, "%s", "34", 1)},
+		"41, as JSON": {34, true, "}\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			r := newReport(&ui{out: &out, err: &strings.Builder{}}, test.asJSON)
+			showReport(r, brokenFinding)
+			for range test.well {
+				showReport(r, wellFinding)
+			}
+			r.finish(nil)
+			if !strings.HasSuffix(out.String(), "\n"+test.end) {
+				t.Errorf("got\n%s", &out)
+			}
+		})
+	}
+}
+
 // TestReportDrivesNoTerminal: what a server says can't.
 func TestReportDrivesNoTerminal(t *testing.T) {
 	var out, err strings.Builder
