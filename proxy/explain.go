@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"oauthproxy/internal/remedy"
 	"oauthproxy/internal/wire"
 )
 
@@ -71,7 +72,9 @@ func (e *explanations) accepted(key refusalKey) {
 	}
 }
 
-// refused looks for the cause of a refusal and logs it, if it is a new one.
+// refused looks for the cause of a refusal and logs it, if it is a new one. The
+// refusal itself names that cause from here on, rather than what its words alone
+// let one think.
 func (e *explanations) refused(key refusalKey, token wire.Secret, f *Failure) {
 	if e.explain == nil || token.IsEmpty() || f.Cause == nil {
 		return
@@ -79,7 +82,11 @@ func (e *explanations) refused(key refusalKey, token wire.Secret, f *Failure) {
 	refusal := LoginRefusal{Account: key.account, Protocol: key.protocol, Words: f.Cause.Error(), Token: token}
 	refusal.Others = e.others(key, refusal.Words)
 	found := e.explain(refusal)
-	if found.Cause == "" || !e.isNew(key, found.Cause) {
+	if found.Cause == "" {
+		return
+	}
+	f.Remedy = remedy.Remedy{ID: found.Cause, Says: found.Means, Do: found.Do}
+	if !e.isNew(key, found.Cause) {
 		return
 	}
 	e.log.Warn("likely cause of the refusal", "account", key.account, "protocol", key.protocol, "remedy_id", found.Cause,

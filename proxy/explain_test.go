@@ -4,11 +4,41 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"oauthproxy/internal/wire"
 )
+
+// TestRefusalNamesTheLikelyCause in the log, at every retry; the client hears
+// what it would have heard.
+func TestRefusalNamesTheLikelyCause(t *testing.T) {
+	token, key := wire.NewSecret("token"), refusalKey{"alice", "imap"}
+	for name, test := range map[string]struct {
+		found Explanation
+		want  []any
+	}{
+		"known":   {Explanation{Cause: "no-right-app", Means: "no right", Do: "give it"}, []any{"means", "no right", "remedy", "give it", "remedy_id", "no-right-app"}},
+		"unknown": {Explanation{}, RemedyOf("imap", "a NO AUTHENTICATE failed.")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := explanations{log: slog.New(slog.DiscardHandler), explain: func(LoginRefusal) Explanation { return test.found }}
+			for range 2 {
+				f := Fail(UpstreamRefused, "a NO AUTHENTICATE failed.")
+				f.Explain("imap", f.Cause.Error())
+				before := f.Sentence("S")
+				e.refused(key, token, f)
+				if got := f.Attributes("alice"); !slices.Equal(got, test.want) {
+					t.Errorf("got %v", got)
+				}
+				if f.Sentence("S") != before || !f.Generic {
+					t.Errorf("the client hears %q instead of %q", f.Sentence("S"), before)
+				}
+			}
+		})
+	}
+}
 
 // TestExplanationsAreTold once for an account and cause, and again when that
 // cause comes back after a login that succeeded.

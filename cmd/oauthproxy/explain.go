@@ -23,5 +23,5 @@ func (s *service) explain(r proxy.LoginRefusal) proxy.Explanation {
 	replies[r.Protocol] = r.Words
 	found, facts := doctor.Diagnose(x.account(x.config.Accounts[i]), r.Protocol, doctor.ReadClaims(r.Token), replies)
 	found = found.Fill(facts)
-	return proxy.Explanation{Cause: found.ID, Means: found.Says, Who: found.Who.String(), Do: found.Do, Fix: slices.Concat(found.Fix, found.PowerShell)}
+	return proxy.Explanation{Cause: found.ID, Means: found.Says, Who: found.Who.String(), Do: found.Advice(), Fix: slices.Concat(found.Fix, found.PowerShell)}
 }

@@ -116,7 +116,7 @@ func TestMetrics(t *testing.T) {
 		`account_messages_limit{account="scanner@contoso.example"}`:                       30,
 		`account_recipients_limit{account="scanner@contoso.example"}`:                     10000,
 		`account_upstream_connections{account="scanner@contoso.example",state="kept"}`:    0,
-		`upstream_refusals_total{cause="not-connected",protocol="imap",what="login"}`:     -1,
+		`upstream_refusals_total{cause="no-right-app",protocol="imap",what="login"}`:      -1,
 		`account_token_requests_total{account="scanner@contoso.example",result="failed"}`: 0,
 	})
 	if left := before.of(`certificate_left_seconds{name="` + imap + `",of="listener"}`); left < 300*24*3600 {
@@ -152,7 +152,7 @@ func TestMetrics(t *testing.T) {
 		`logins_total{protocol="imap",result="bad_credentials"}`:                       1,
 		`logins_total{protocol="imap",result="upstream_refused"}`:                      1,
 		`logins_total{protocol="smtp",result="ok"}`:                                    2,
-		`upstream_refusals_total{cause="not-connected",protocol="imap",what="login"}`:  1,
+		`upstream_refusals_total{cause="no-right-app",protocol="imap",what="login"}`:   1,
 		`messages_total{verdict="accepted"}`:                                           2,
 		`phase_duration_seconds{phase="verify",protocol="imap"}`:                       2,
 		`phase_duration_seconds{phase="login",protocol="imap"}`:                        1,
