@@ -223,13 +223,24 @@ func (p *patient) login(ctx context.Context, h Host) {
 	}
 	result := begun.result()
 	f := well("logged in as " + h.User + ", " + result.seen)
-	if result.err != nil {
+	switch {
+	case result.err != nil:
 		f = p.refused(h, result.err)
+	case p.isUnproven(h):
+		f = wrong(Note, "logged in as "+h.User, remedy.Named("smtp-unproven"), p.facts())
 	}
 	f.Took = result.took
 	if ctx.Err() == nil {
 		found(f)
 	}
+}
+
+// isUnproven tells whether a login that works says nothing of the right to the
+// mailbox: over SMTP Exchange looks for an application's right only when it
+// gets a message. Another protocol's login shows it.
+func (p *patient) isUnproven(h Host) bool {
+	isPersons := p.Person != "" || p.claims.IsDelegated()
+	return h.Protocol == "smtp" && !isPersons && !p.works("imap") && !p.works("pop3")
 }
 
 // untried is the finding about what isn't tried, for a probe of the network has

@@ -11,8 +11,8 @@ import (
 const graph = "https://graph.microsoft.com"
 
 // causes are what can be wrong with an account: the mailbox is one of the
-// sandbox's, and each protocol's finding is CAUSE, or - where it works, with a
-// line that tells whom and how to mend it.
+// sandbox's, and each protocol's finding is CAUSE, or - where it works, or ?
+// where that proves nothing yet, with a line that tells whom and how to mend it.
 var causes = []struct {
 	name    string
 	mailbox string // local part
@@ -35,7 +35,7 @@ var causes = []struct {
 	{name: "no role for SMTP", mailbox: "bob", token: sandbox.TokenOptions{Permissions: []string{"IMAP.AccessAsApp", "POP.AccessAsApp"}},
 		imap: "-", pop3: "-", smtp: "role-missing", who: "the administrator of Entra ID", line: "Application permissions: SMTP.SendAsApp"},
 	{name: "roles in Exchange", mailbox: "app-rbac", token: sandbox.TokenOptions{Permissions: []string{}},
-		imap: "role-missing", pop3: "role-missing", smtp: "-", who: "the administrator of Entra ID", line: "Application permissions: IMAP.AccessAsApp"},
+		imap: "role-missing", pop3: "role-missing", smtp: "?", who: "the administrator of Entra ID", line: "Application permissions: IMAP.AccessAsApp"},
 	{name: "no scope for SMTP", mailbox: "alice", person: "alice", token: sandbox.TokenOptions{Permissions: []string{"IMAP.AccessAsUser.All", "POP.AccessAsUser.All"}},
 		imap: "-", pop3: "-", smtp: "scope-missing", who: "the administrator of Entra ID", line: "Delegated permissions: SMTP.Send"},
 	{name: "no scope for SMTP, and opaque", mailbox: "alice", person: "alice", token: sandbox.TokenOptions{Opaque: true, Permissions: []string{"IMAP.AccessAsUser.All", "POP.AccessAsUser.All"}},
@@ -56,7 +56,7 @@ var causes = []struct {
 	{name: "wrong object ID", mailbox: "wrong-object-id",
 		imap: "no-right-app", pop3: "no-right-app", smtp: "no-right-app", who: "the administrator of Exchange", line: "New-ServicePrincipal -AppId "},
 	{name: "an app without FullAccess", mailbox: "no-rights",
-		imap: "no-right-app", pop3: "no-right-app", smtp: "-", who: "the administrator of Exchange", line: "Add-MailboxPermission -Identity 'no-rights@contoso.example'"},
+		imap: "no-right-app", pop3: "no-right-app", smtp: "?", who: "the administrator of Exchange", line: "Add-MailboxPermission -Identity 'no-rights@contoso.example'"},
 	{name: "no such mailbox, of a person", mailbox: "refuse", person: "refuse",
 		imap: "mailbox-unknown", pop3: "mailbox-unknown", smtp: "mailbox-unknown", who: "the administrator of Exchange", line: "Get-EXOMailbox -Identity 'refuse@contoso.example'"},
 	{name: "IMAP off, of an app", mailbox: "imap-disabled",
@@ -108,6 +108,12 @@ func TestCauses(t *testing.T) {
 			isTold := false
 			for probe, want := range map[string]string{"imap": tt.imap, "pop3": tt.pop3, "smtp": tt.smtp} {
 				f := c.of(probe)
+				if want == "?" {
+					if f.Status != Note || f.Cause != "smtp-unproven" {
+						t.Errorf("%s: %s %s, want a note", probe, f.Status, f.Cause)
+					}
+					continue
+				}
 				if want == "-" {
 					if f.Status != OK {
 						t.Errorf("%s: %s", probe, f.Status)
@@ -145,5 +151,30 @@ func TestStepsOnce(t *testing.T) {
 		if f.Do != "the same as for IMAP" || len(f.Fix)+len(f.PowerShell) > 0 {
 			t.Errorf("%s: %s", probe, f.Do)
 		}
+	}
+}
+
+// The login of an application over SMTP alone shows no right to the mailbox; a
+// person's does, and so does IMAP.
+func TestUnproven(t *testing.T) {
+	tests := []struct {
+		name, person string
+		protocols    []string
+		want         Status
+	}{
+		{"an app, SMTP alone", "", []string{"smtp"}, Note},
+		{"an app, with IMAP", "", []string{"imap", "smtp"}, OK},
+		{"an app, with POP3", "", []string{"smtp", "pop3"}, OK},
+		{"a person, SMTP alone", alice, []string{"smtp"}, OK},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWard(t, sandbox.Options{})
+			w.admit(alice, tt.person, sandbox.TokenOptions{}, tt.protocols...)
+			f := w.examine(t).of("smtp")
+			if f.Status != tt.want || f.Status == Note && !strings.Contains(strings.Join(f.Fix, "\n"), "check --send ADDRESS "+alice) {
+				t.Errorf("%+v", f)
+			}
+		})
 	}
 }
