@@ -36,6 +36,9 @@ type Claims struct {
 	// Audience is the resource that it is for, Tenant the organization, AppID
 	// the application that got it, Issuer who made it.
 	Audience, Tenant, AppID, Issuer string
+	// ObjectID is whoever it speaks for in that organization: the user, or the
+	// application's service principal.
+	ObjectID string
 	// User is who has signed in; empty: the application acts by itself.
 	User string
 	// Scopes are what the user, Roles what the application may do.
@@ -70,7 +73,7 @@ func ReadClaims(token wire.Secret) Claims {
 	}
 	c.IsKnown = true
 	c.Audience, c.Tenant, c.Issuer = text("aud"), text("tid"), text("iss")
-	c.AppID = text("appid", "azp")
+	c.AppID, c.ObjectID = text("appid", "azp"), text("oid")
 	c.User = text("upn", "unique_name", "preferred_username")
 	c.Roles = texts(fields["roles"], token)
 	for _, scopes := range texts(fields["scp"], token) {

@@ -25,11 +25,6 @@ func Diagnose(a Account, protocol string, c Claims, replies map[string]string) (
 	if id := cmp.Or(k.byToken(), k.byOthers()); id != "" {
 		r = remedy.Named(id)
 	}
-	if r.ID == "no-right-app" && k.isNotConnected() {
-		// Both look the same from here.
-		r.Says += "; or IMAP is switched off for it"
-		r.PowerShell = append(append([]string(nil), r.PowerShell...), remedy.Named("imap-off").PowerShell[1:]...)
-	}
 	return r, k.facts()
 }
 
@@ -58,6 +53,9 @@ func (k *caseOf) facts() map[string]string {
 		facts["permissions"] = facts["scope"]
 	}
 	facts["sender"] = k.account.sender()
+	if !k.isPersons() && isGUID(k.claims.ObjectID) {
+		facts["object_id"] = k.claims.ObjectID
+	}
 	facts["user"], facts["audience"] = k.claims.User, k.claims.Audience
 	facts["issuer"] = cmp.Or(k.claims.Tenant, k.claims.Issuer)
 	for _, h := range k.account.Hosts {
@@ -219,12 +217,24 @@ func (k *caseOf) isNotConnected() bool {
 // noRight names the missing right of one who isn't the mailbox's owner.
 func (k *caseOf) noRight() string {
 	switch {
-	case !k.isPersons():
-		return "no-right-app"
 	case k.isShared():
 		return "no-right-delegated"
+	case k.isPersons():
+		return ""
+	case k.works("smtp"), k.isNotConnected():
+		return "app-without-access"
+	case k.isRefusedOverSMTP():
+		return "app-not-in-exchange"
 	}
-	return ""
+	return "no-right-app"
+}
+
+// isRefusedOverSMTP tells whether Exchange refuses a token over SMTP that has
+// what it needs: an application without FullAccess would be let in there.
+func (k *caseOf) isRefusedOverSMTP() bool {
+	over := &caseOf{account: k.account, protocol: "smtp", claims: k.claims, replies: k.replies}
+	_, tried := k.replies["smtp"]
+	return tried && k.claims.permits("smtp") && over.isGeneral(over.byWords())
 }
 
 // noMailbox is left over when a person's own token fits and opens nothing.

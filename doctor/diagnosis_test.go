@@ -54,7 +54,7 @@ func TestDiagnoseOneReply(t *testing.T) {
 		{"Graph's ID", "imap", "NO AUTHENTICATE failed.", person, with(right, func(c *Claims) { c.Audience = "00000003-0000-0000-c000-000000000000" }), "wrong-audience"},
 		{"its own words come first", "smtp", "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox.", person, with(right, func(c *Claims) { c.Audience = "graph" }), "smtp-off-mailbox"},
 		{"not logged in", "smtp", "530 5.7.57 Client not authenticated to send mail. Error: 535 5.7.3 Authentication unsuccessful", person, with(right, func(c *Claims) { c.Scopes = nil }), "scope-missing"},
-		{"other words for no", "smtp", "reply to AUTH: 535 5.7.8 bad credentials", app, ofApp, "no-right-app"},
+		{"other words for no", "smtp", "reply to AUTH: 535 5.7.8 bad credentials", app, ofApp, "app-not-in-exchange"},
 		{"another command", "smtp", "550 5.1.0 no such sender", app, ofApp, ""},
 		{"it passes", "smtp", "reply to AUTH: 454 4.7.0 Temporary authentication failure", person, right, ""},
 		{"it passes, IMAP", "imap", "NO [IN-USE] later", person, right, ""},
@@ -94,7 +94,7 @@ func TestDiagnoseMixed(t *testing.T) {
 		{"an app, all", app, imapNo, popNo, smtpNo, "no-right-app no-right-app no-right-app"},
 		{"an app, POP3 off", app, "", popNo, "", "pop-off"},
 		{"an app, IMAP off", app, connected, "", "", "imap-off"},
-		{"an app without rights", app, connected, popNo, "", "no-right-app no-right-app"},
+		{"an app without rights", app, connected, popNo, "", "app-without-access app-without-access"},
 		{"a visitor", visitor, connected, popNo, "", "no-right-delegated no-right-delegated"},
 		{"a visitor, POP3 off", visitor, "", popNo, "", "pop-off"},
 	}
@@ -115,17 +115,46 @@ func TestDiagnoseMixed(t *testing.T) {
 	}
 }
 
-// Where both look the same, the steps for both are told.
-func TestDiagnoseNotConnected(t *testing.T) {
-	r, facts := Diagnose(Account{Mailbox: "o'brien@contoso.example"}, "imap", Claims{}, map[string]string{"imap": "BAD User is authenticated but not connected."})
-	lines := strings.Join(r.Fill(facts).PowerShell, "\n")
-	for _, want := range []string{"Add-MailboxPermission -Identity 'o''brien@contoso.example'", "Set-CASMailbox -Identity 'o''brien@contoso.example' -ImapEnabled $true"} {
-		if !strings.Contains(lines, want) {
-			t.Errorf("missing %q in\n%s", want, lines)
-		}
+// The steps for an application name the mailbox first, and the object ID where
+// the token is the application's and tells it.
+func TestDiagnoseSteps(t *testing.T) {
+	const oid = "e0de71ce-0000-4000-8000-000000000001"
+	app := Account{Mailbox: "o'brien@contoso.example", ClientID: "an-id"}
+	roles := []string{"IMAP.AccessAsApp", "SMTP.SendAsApp"}
+	const imapNo, connected, smtpNo = "NO AUTHENTICATE failed.", "BAD User is authenticated but not connected.", "535 5.7.3 Authentication unsuccessful"
+	tests := []struct {
+		name     string
+		claims   Claims
+		replies  map[string]string
+		id, line string
+	}{
+		{"not connected", Claims{IsKnown: true, Roles: roles, ObjectID: oid}, map[string]string{"imap": connected},
+			"app-without-access", "Add-MailboxPermission -Identity 'o''brien@contoso.example' -User '" + oid + "'"},
+		{"its switch", Claims{}, map[string]string{"imap": connected}, "app-without-access", "Set-CASMailbox -Identity 'o''brien@contoso.example' -ImapEnabled $true"},
+		{"refused everywhere", Claims{IsKnown: true, Roles: roles, ObjectID: oid}, map[string]string{"imap": imapNo, "smtp": smtpNo},
+			"app-not-in-exchange", "New-ServicePrincipal -AppId 'an-id' -ObjectId '" + oid + "'"},
+		{"SMTP without its role", Claims{IsKnown: true, Roles: roles[:1], ObjectID: oid}, map[string]string{"imap": imapNo, "smtp": smtpNo},
+			"no-right-app", "Add-MailboxPermission -Identity 'o''brien@contoso.example' -User '" + oid + "'"},
+		{"SMTP is off", Claims{IsKnown: true, Roles: roles, ObjectID: oid}, map[string]string{"imap": imapNo, "smtp": "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant."},
+			"no-right-app", "-ObjectId '" + oid + "'"},
+		{"no GUID", Claims{IsKnown: true, Roles: roles, ObjectID: "e0de71ce"}, map[string]string{"imap": imapNo}, "no-right-app", "-ObjectId OBJECT_ID"},
 	}
-	if again := remedy.Named("no-right-app"); len(again.PowerShell) >= len(r.PowerShell) {
-		t.Error("the table has been changed")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, facts := Diagnose(app, "imap", tt.claims, tt.replies)
+			lines := r.Fill(facts).PowerShell
+			if r.ID != tt.id || lines[1] != "Get-EXOMailbox -Identity 'o''brien@contoso.example' | Format-List PrimarySmtpAddress, RecipientTypeDetails" {
+				t.Errorf("%s: %q", r.ID, lines)
+			}
+			if !strings.Contains(strings.Join(lines, "\n"), tt.line) {
+				t.Errorf("missing %q in %q", tt.line, lines)
+			}
+		})
+	}
+	// A person's object ID is no application's.
+	_, facts := Diagnose(app, "imap", Claims{IsKnown: true, User: alice, ObjectID: oid}, map[string]string{"imap": imapNo})
+	if facts["object_id"] != "" {
+		t.Error("a person's object ID is taken for an application's")
 	}
 }
 

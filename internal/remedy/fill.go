@@ -20,7 +20,7 @@ var Placeholders = []string{
 	"host", "address", "names", "since", "until", "proxy", "status", "offset",
 	// Of what is on this machine.
 	"file", "folder", "what",
-	// What only a person can look up.
+	// Of an application in Exchange: its tokens tell it, else a person looks it up.
 	"object_id",
 }
 
