@@ -62,7 +62,7 @@ func (a attempt) seen() string {
 // judge tells what came of it.
 func (a attempt) judge(s service) (net.Conn, Finding) {
 	if a.err != nil {
-		f := explain(a.err).finding(Broken, s.host)
+		f := s.broken(a.err)
 		f.Took = a.took
 		return nil, f
 	}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"oauthproxy/internal/remedy"
 )
 
 // service is a port of a host that has to answer.
@@ -25,6 +27,13 @@ func (h Host) service() service {
 
 // https is the protocol of Entra ID's service.
 const https = "https"
+
+// broken is the finding of an error there.
+func (s service) broken(err error) Finding {
+	o := explain(err)
+	facts := map[string]string{"host": s.host, "address": s.address, "protocol": cmp.Or(told[s.protocol], "HTTPS")}
+	return wrong(Broken, o.seen, remedy.Named(o.remedy), with(facts, o.facts))
+}
 
 // network tries names, TCP and TLS of every host.
 func (e *examination) network(ctx context.Context) {

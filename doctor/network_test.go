@@ -99,7 +99,7 @@ func checkTexts(t *testing.T, f Finding) {
 		if text != clean(text) && len(text) <= maxSeen {
 			t.Errorf("not legible: %q", text)
 		}
-		for _, name := range []string{"HOST", "ISSUER", "NAMES", "SINCE", "UNTIL", "OFFSET", "TENANT", "STATUS"} {
+		for _, name := range []string{"HOST", "PROTOCOL", "ADDRESS", "ISSUER", "NAMES", "SINCE", "UNTIL", "OFFSET", "TENANT", "STATUS"} {
 			if slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return r < 'A' || r > 'Z' }), name) {
 				t.Errorf("not filled in: %q", text)
 			}

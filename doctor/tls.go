@@ -21,7 +21,7 @@ func (e *examination) secure(ctx context.Context, conn net.Conn, s service) Find
 	defer stop()
 	defer d.Abort()
 	if err := e.greeted(ctx, d, s); err != nil {
-		return explain(err).finding(Broken, s.host)
+		return s.broken(err)
 	}
 	state, _ := d.TLS()
 	_ = d.Close()
