@@ -157,6 +157,10 @@ func (p *patient) getToken(ctx context.Context) {
 		found(p.untried(p.authorityAddress()))
 		return
 	case err != nil:
+		if entra, isTold := p.isToldOf(err); isTold {
+			found(Finding{Status: Skipped, Seen: "none, for the probe entra of " + entra.Subject + " has failed"})
+			return
+		}
 		found(p.tokenBroken(err))
 		return
 	case token.Value.IsEmpty():

@@ -132,6 +132,42 @@ func TestEntraUnreachable(t *testing.T) {
 	}
 }
 
+// What the probe of Entra ID has told is not told again for the token.
+func TestEntraBroken(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cause  string // of the probe of Entra ID
+		err    error
+		status Status
+	}{
+		"in its own words":     {"captive-portal", &TokenError{Class: remedy.SetUp, Text: "Entra ID's address redirects elsewhere"}, Skipped},
+		"the same number":      {"tenant-unknown", &TokenError{AADSTS: 90002, Class: remedy.SetUp}, Skipped},
+		"another number":       {"tenant-unknown", &TokenError{AADSTS: 7000215, Class: remedy.SetUp}, Broken},
+		"an unknown number":    {"captive-portal", &TokenError{AADSTS: 999999, Class: remedy.SetUp, Text: "no"}, Broken},
+		"nobody has signed in": {"captive-portal", &TokenError{Class: remedy.Person, Text: "nobody has signed in"}, Broken},
+		"a token comes anyway": {"captive-portal", nil, OK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWard(t, sandbox.Options{})
+			a := w.admit(bob, "", sandbox.TokenOptions{})
+			issue := w.tokens[bob]
+			w.tokens[bob] = func() (string, error) {
+				if tt.err != nil {
+					return "", tt.err
+				}
+				return issue()
+			}
+			c := &chart{t: t}
+			e := newExamination(w.plan, c)
+			e.refusing[a.tenancy()] = Finding{Subject: "https://login.example/contoso", Cause: tt.cause}
+			e.accounts(t.Context())
+			f := c.of("token")
+			if f.Status != tt.status || tt.status == Skipped && f.Seen != "none, for the probe entra of https://login.example/contoso has failed" {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
 // The logins of an account wait for each other here: one at a time none would
 // be answered.
 func TestSideBySide(t *testing.T) {

@@ -178,6 +178,8 @@ type examination struct {
 	// unreachable holds the probe that has failed for a host, by its address;
 	// "" is none.
 	unreachable map[string]string
+	// refusing holds what is broken at an authority, by its cloud.
+	refusing map[tenancy]Finding
 	// How names are resolved and connections opened.
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
@@ -186,7 +188,7 @@ type examination struct {
 // newExamination returns one that uses this machine's network.
 func newExamination(p Plan, o Observer) *examination {
 	return &examination{
-		Plan: p, observer: o, unreachable: make(map[string]string),
+		Plan: p, observer: o, unreachable: make(map[string]string), refusing: make(map[tenancy]Finding),
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},

@@ -24,6 +24,11 @@ type authority struct {
 	account Account // the first one that uses it
 }
 
+// tenancy is where an account's app signs in: there is one probe of each.
+type tenancy struct{ authority, cloud string }
+
+func (a Account) tenancy() tenancy { return tenancy{a.Authority, a.Cloud} }
+
 // finding is one of that remedy about it.
 func (a authority) finding(s Status, id, seen string) Finding {
 	return wrong(s, seen, remedy.Named(id), a.facts(nil))
@@ -64,6 +69,10 @@ func (e *examination) entra(ctx context.Context) {
 			return func(got answer) {
 				for _, f := range got.findings {
 					found(f)
+					if f.Status == Broken {
+						f.Subject = a.url.String()
+						e.refusing[a.account.tenancy()] = f
+					}
 				}
 				best = best.orBetter(got.clock)
 			}
@@ -76,9 +85,9 @@ func (e *examination) entra(ctx context.Context) {
 // authorities lists those of all accounts, each once.
 func (e *examination) authorities() []authority {
 	var all []authority
-	known := make(map[string]bool)
+	known := make(map[tenancy]bool)
 	for _, a := range e.Accounts {
-		u, key := a.authority(), a.Authority+" "+a.Cloud
+		u, key := a.authority(), a.tenancy()
 		if u == nil || known[key] {
 			continue
 		}

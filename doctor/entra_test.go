@@ -264,3 +264,20 @@ func FuzzDiscovery(f *testing.F) {
 		}
 	})
 }
+
+// TestRefusing: what is broken at an authority is kept for its accounts, what
+// is only a warning isn't.
+func TestRefusing(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		want   string
+	}{{http.StatusNotFound, "discovery-unusable"}, {http.StatusServiceUnavailable, ""}} {
+		a := Account{Authority: "https://login.microsoftonline.com/a", Cloud: "worldwide"}
+		e, _ := examine(nil, nil, a)
+		e.HTTP = &http.Client{Transport: &canned{status: test.status}}
+		e.entra(t.Context())
+		if got := e.refusing[a.tenancy()]; got.Cause != test.want || test.want != "" && got.Subject != a.Authority {
+			t.Errorf("%d: %+v", test.status, got)
+		}
+	}
+}

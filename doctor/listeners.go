@@ -27,15 +27,34 @@ const (
 // listeners tries our own ports: as a client where they should be open, else
 // whether they could be.
 func (e *examination) listeners(ctx context.Context) {
+	if !e.IsServing {
+		e.ports(ctx)
+		return
+	}
 	for _, l := range e.Listeners {
-		if !e.IsServing {
-			e.listener(ctx, l, tryPort)
-			continue
-		}
 		answers := e.listener(ctx, l, e.tryListener)
 		if l.Protocol == "smtp" {
 			e.openRelay(ctx, l, answers)
 		}
+	}
+}
+
+// ports tries whether the listeners could be opened. That the service isn't
+// running, and how to start it, is told once.
+func (e *examination) ports(ctx context.Context) {
+	isTold := false
+	for _, l := range e.Listeners {
+		e.listener(ctx, l, func(ctx context.Context, l Listener) Finding {
+			f := tryPort(ctx, l)
+			if f.Cause != "not-running" {
+				return f
+			}
+			if isTold {
+				f.Means, f.Who, f.Do, f.Fix = "", "", "", nil
+			}
+			isTold = true
+			return f
+		})
 	}
 }
 

@@ -58,6 +58,23 @@ func TestPort(t *testing.T) {
 		run(t, Plan{Listeners: []Listener{taken}}).only(t, "listener"))
 }
 
+// How to start the service stands below the first port alone.
+func TestNotRunningOnce(t *testing.T) {
+	var plan Plan
+	for range 3 {
+		plan.Listeners = append(plan.Listeners, Listener{Protocol: "imap", Address: freePort(t), TLS: "none"})
+	}
+	c := run(t, plan)
+	if len(c) != 3 {
+		t.Fatal(c)
+	}
+	for i, f := range c {
+		if f.Cause != "not-running" || (len(f.Fix) > 0) != (i == 0) || (f.Means != "") != (i == 0) {
+			t.Errorf("%d: %+v", i, f)
+		}
+	}
+}
+
 func TestPrivilegedPort(t *testing.T) {
 	const address = "127.0.0.1:25"
 	if ln, err := net.Listen("tcp", address); err == nil {

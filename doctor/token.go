@@ -40,6 +40,17 @@ func (p *patient) isOfDeadHost(err error) bool {
 	return isNetwork || e.AADSTS == 0 && e.Class == remedy.Later
 }
 
+// isToldOf tells whether there is no token for what the probe of the authority
+// has found already: it says the same in other words.
+func (p *patient) isToldOf(err error) (entra Finding, isTold bool) {
+	entra, isTold = p.refusing[p.tenancy()]
+	e := asTokenError(err)
+	if r, known := remedy.ByAADSTS(e.AADSTS); known {
+		return entra, isTold && r.ID == entra.Cause
+	}
+	return entra, isTold && e.AADSTS == 0 && (e.Class == remedy.Later || e.Class == remedy.SetUp)
+}
+
 // tokenBroken is the finding that an account gets no token.
 func (a Account) tokenBroken(err error) Finding {
 	e := asTokenError(err)
