@@ -28,8 +28,10 @@ func (e *examination) accounts(ctx context.Context) {
 		}
 	}()
 	m := mailing{examination: e}
+	known := make(knownApps)
 	for p := range visits {
 		for event := range p.events {
+			known.consider(p, event.found)
 			if ctx.Err() == nil {
 				event.tell(e)
 			}

@@ -182,3 +182,39 @@ func TestUnproven(t *testing.T) {
 		})
 	}
 }
+
+// Where an application is let into one mailbox, Exchange knows it: that isn't
+// the cause for the next one. Another application tells nothing.
+func TestKnownApp(t *testing.T) {
+	const absent = "unknown-mailbox@" + sandbox.Domain
+	tests := []struct {
+		name, app, person string
+		protocols         []string
+		want              string
+	}{
+		{"the same app", "devices", "", nil, "mailbox-unknown"},
+		{"the same app, IMAP alone", "devices", "", []string{"imap"}, "app-without-access"},
+		{"another app", "printers", "", nil, "app-not-in-exchange"},
+		{"a person", "devices", alice, nil, "app-not-in-exchange"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWard(t, sandbox.Options{})
+			w.admit(alice, tt.person, sandbox.TokenOptions{}).App = tt.app
+			w.admit(absent, "", sandbox.TokenOptions{}, tt.protocols...)
+			steps := 0
+			for _, f := range w.examine(t).findings {
+				if f.Account != absent || told[f.Probe] == "" {
+					continue
+				}
+				steps += min(len(f.PowerShell), 1)
+				if f.Status != Broken || f.Cause != tt.want || f.Subject == "" || f.Seen == "" || f.Took == 0 {
+					t.Errorf("%+v", f)
+				}
+			}
+			if steps != 1 {
+				t.Errorf("the steps are told %d times", steps)
+			}
+		})
+	}
+}
