@@ -72,6 +72,11 @@ type Remedy struct {
 	// says it.
 	Seen []string `yaml:"seen"`
 
+	// Replaces are the IDs of the general remedies whose place this one takes in
+	// a case, see [Remedy.For].
+	Replaces []string `yaml:"replaces"`
+	Case     Case     `yaml:"for"`
+
 	Mark  string `yaml:"mark"`  // how sure it is: certain, reported or inferred
 	Class Class  `yaml:"class"` // empty: none that fits
 	Who   Who    `yaml:"who"`

@@ -19,6 +19,7 @@ type index struct {
 	all      []Remedy
 	byID     map[string]*Remedy
 	byAADSTS map[int]*Remedy
+	variants map[variant]*Remedy
 }
 
 // table is the file, read when it is first needed: most runs never do.
@@ -33,7 +34,7 @@ var table = sync.OnceValue(func() *index {
 // read reads a table, strictly: what is unknown, or stands there twice, is an
 // error.
 func read(text []byte) (*index, error) {
-	t := &index{byID: make(map[string]*Remedy), byAADSTS: make(map[int]*Remedy)}
+	t := &index{byID: make(map[string]*Remedy), byAADSTS: make(map[int]*Remedy), variants: make(map[variant]*Remedy)}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&t.all); err != nil {
@@ -45,6 +46,9 @@ func read(text []byte) (*index, error) {
 			return nil, fmt.Errorf("the id %q is empty or stands there twice", r.ID)
 		}
 		t.byID[r.ID] = r
+		for _, id := range r.Replaces {
+			t.variants[variant{id, r.Case}] = r
+		}
 		for _, number := range r.AADSTS {
 			if t.byAADSTS[number] != nil {
 				return nil, fmt.Errorf("AADSTS%d stands there twice", number)
