@@ -66,12 +66,13 @@ func (s *section) checkGUID(key, hint string) {
 }
 
 // secretFile returns the file that a key names, after reading a secret from
-// it once; later it is read whenever the secret is needed.
+// it once; later it is read whenever the secret is needed. The hint says what
+// it holds.
 func (s *section) secretFile(key, hint string) string {
 	file := s.fileName(key)
 	if file != "" {
 		if _, err := ReadSecret(file); err != nil {
-			s.report(key, hint, "%v", err)
+			s.report(key, readingHint(err, hint), "%v", err)
 		}
 	}
 	return file

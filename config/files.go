@@ -145,7 +145,16 @@ func (s *section) read(key, file string) ([]byte, bool) {
 	}
 	data, err := readFile(file)
 	if err != nil {
-		s.report(key, "", "%v", err)
+		s.report(key, readingHint(err, ""), "%v", err)
 	}
 	return data, err == nil
+}
+
+// readingHint returns the hint for a file that can't be read: the given one
+// doesn't help where there is no right to.
+func readingHint(err error, hint string) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return "let the user that the service runs as read it, and nobody else"
+	}
+	return hint
 }

@@ -3,11 +3,13 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	"oauthproxy/internal/wire"
@@ -359,5 +361,17 @@ func TestIsLoopback(t *testing.T) {
 				t.Errorf("got %v, want %v", got, want)
 			}
 		})
+	}
+}
+
+// TestReadingHint: what a file should hold is no help to who may not read it.
+func TestReadingHint(t *testing.T) {
+	const holds = "it holds the secret"
+	if _, err := ReadSecret(filepath.Join(t.TempDir(), "missing")); readingHint(err, holds) != holds {
+		t.Errorf("missing: %q", readingHint(err, holds))
+	}
+	forbidden := fmt.Errorf("can't read x: %w", cause(&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}))
+	if hint := readingHint(forbidden, holds); !strings.HasPrefix(hint, "let the user") {
+		t.Errorf("forbidden: %q", hint)
 	}
 }

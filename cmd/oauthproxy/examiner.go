@@ -81,7 +81,8 @@ func (x *examiner) checkConfiguration(o doctor.Observer) {
 	f := doctor.Finding{Probe: configurationProbe, Subject: file, Status: doctor.OK,
 		Seen: fmt.Sprintf("%s, %s", plural(len(x.config.Accounts), "account"), plural(len(x.config.Listeners), "listener"))}
 	if info, err := os.Stat(file); err == nil && info.ModTime().After(x.loaded) {
-		f.Status, f.Do, f.Who = doctor.Warning, "restart the service to use it", "you"
+		f.Status, f.Do, f.Who = doctor.Warning, "let the service read it again", "you"
+		f.Fix = []string{"oauthproxy reload"}
 		f.Seen = "the file has changed since the service read it"
 	}
 	o.Found(f)
