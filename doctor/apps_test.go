@@ -69,7 +69,7 @@ func TestApps(t *testing.T) {
 		"no-pop-role":        {token: "-", logins: "- role-missing -", line: "POP.AccessAsApp"},
 		"no-smtp-role":       {token: "-", logins: "- - role-missing", line: "SMTP.SendAsApp"},
 		"app-rbac":           {token: "-", logins: "role-missing role-missing ?", line: "IMAP.AccessAsApp"},
-		"token-too-long":     {token: "-", logins: "- pop3-token-long -", line: "scopes of the app devices"},
+		"token-too-long":     {token: "-", logins: "- pop3-token-long-app -", line: "register another application with POP.AccessAsApp alone"},
 		"other-tenant":       {token: "-", logins: "wrong-tenant wrong-tenant wrong-tenant"},
 		"token-expired":      {token: "-", logins: "token-expired token-expired token-expired"},
 	}

@@ -82,14 +82,14 @@ var causes = []struct {
 	{name: "account locked", mailbox: "account-locked", imap: "-", pop3: "-", smtp: "smtp-account-locked", who: "the administrator of Entra ID"},
 	{name: "federation", mailbox: "sts-unreachable", imap: "-", pop3: "-", smtp: "smtp-federation"},
 	{name: "not logged in, SMTP off", mailbox: "not-authenticated-disabled", imap: "-", pop3: "-", smtp: "smtp-off-tenant", who: "the administrator of Exchange"},
-	{name: "send as", mailbox: "send-as-refused", imap: "-", pop3: "-", smtp: "send-as-denied", who: "the administrator of Exchange"},
+	{name: "send as", mailbox: "send-as-refused", imap: "-", pop3: "-", smtp: "send-as-denied-app", who: "the administrator of Exchange"},
 	{name: "throttled login", mailbox: "throttled-login", imap: "throttled", pop3: "-", smtp: "-"},
 	{name: "throttled always", mailbox: "throttled-always", imap: "throttled", pop3: "-", smtp: "-"},
 	{name: "closed at login", mailbox: "closed-at-login", imap: "session-refused-commands", pop3: "-", smtp: "-"},
 	{name: "drop", mailbox: "drop", imap: "connection-closed", pop3: "connection-closed", smtp: "connection-closed", who: "the administrator of the network"},
 	{name: "drop after login", mailbox: "drop-after-login", imap: "connection-closed", pop3: "-", smtp: "-"},
 	{name: "garbage", mailbox: "garbage", imap: "answers-http", pop3: "answers-http", smtp: "answers-http"},
-	{name: "a token too long for POP3", mailbox: "bob", token: sandbox.TokenOptions{Length: 5000}, imap: "-", pop3: "pop3-token-long", smtp: "-"},
+	{name: "a token too long for POP3", mailbox: "bob", token: sandbox.TokenOptions{Length: 5000}, imap: "-", pop3: "pop3-token-long-app", smtp: "-"},
 }
 
 func TestCauses(t *testing.T) {

@@ -32,23 +32,28 @@ func (e *examination) certificates(ctx context.Context) {
 			found(wrong(Broken, "can't be used: "+clean(err.Error()), remedy.Named("certificate-unusable"), map[string]string{"what": c.What}))
 			continue
 		}
-		found(judgeOwnCertificate(c.What, chain[0], time.Now()))
+		found(c.judge(chain[0], time.Now()))
 	}
 }
 
-// judgeOwnCertificate tells whether a certificate is valid, and how long it will be.
-func judgeOwnCertificate(what string, leaf *x509.Certificate, now time.Time) Finding {
+// judge tells whether the certificate is valid, and how long it will be.
+func (c Certificate) judge(leaf *x509.Certificate, now time.Time) Finding {
+	var kind remedy.Case
+	if c.ClientID != "" {
+		kind = remedy.App
+	}
 	facts := map[string]string{
-		"what": what, "since": leaf.NotBefore.UTC().Format(time.DateTime) + " UTC", "until": leaf.NotAfter.UTC().Format(time.DateOnly),
+		"client_id": c.ClientID,
+		"what":      c.What, "since": leaf.NotBefore.UTC().Format(time.DateTime) + " UTC", "until": leaf.NotAfter.UTC().Format(time.DateOnly),
 	}
 	left := leaf.NotAfter.Sub(now)
 	switch {
 	case left < 0:
-		return wrong(Broken, "ended "+daysAndDate(-left, leaf.NotAfter, "ago"), remedy.Named("certificate-ended"), facts)
+		return wrong(Broken, "ended "+daysAndDate(-left, leaf.NotAfter, "ago"), remedy.Named("certificate-ended").For(kind), facts)
 	case now.Before(leaf.NotBefore):
 		return wrong(Broken, "isn't valid before "+leaf.NotBefore.UTC().Format(time.DateTime)+" UTC", remedy.Named("certificate-early"), facts)
 	case left < endsSoon:
-		return wrong(Warning, "ends in "+daysAndDate(left, leaf.NotAfter, ""), remedy.Named("certificate-ends"), facts)
+		return wrong(Warning, "ends in "+daysAndDate(left, leaf.NotAfter, ""), remedy.Named("certificate-ends").For(kind), facts)
 	}
 	return well(certificateFor(leaf) + "ends in " + daysAndDate(left, leaf.NotAfter, ""))
 }

@@ -168,6 +168,9 @@ type Certificate struct {
 	What string // e.g. "the certificate of the listener 192.168.10.5:25"
 	// Load returns the chain, the leaf first.
 	Load func() ([]*x509.Certificate, error)
+	// ClientID is that of the application it belongs to; empty: it is a
+	// listener's.
+	ClientID string
 }
 
 // examination is one run.

@@ -164,7 +164,7 @@ func (l Listener) conversed(v *visitor) Finding {
 		return well("it answers")
 	}
 	leaf := state.PeerCertificates[0]
-	f := judgeOwnCertificate(l.certificate(), leaf, time.Now())
+	f := Certificate{What: l.certificate()}.judge(leaf, time.Now())
 	switch {
 	case f.Status != OK:
 		f.Seen = "it answers over TLS, with a certificate that " + f.Seen

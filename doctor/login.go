@@ -75,7 +75,8 @@ func (p *patient) refused(h Host, err error) Finding {
 	if r.ID == "" {
 		return unknown(seen, string(words))
 	}
-	return p.once(h, seen, r, facts)
+	k := &caseOf{account: p.Account, protocol: h.Protocol, claims: p.claims, replies: p.replies()}
+	return p.once(h, seen, k.fitting(r), facts)
 }
 
 // dismissed is the finding about a mail server that didn't let us come to a
@@ -105,7 +106,7 @@ func (p *patient) replies() map[string]string {
 // once is the finding of a remedy; its steps stand in the first one alone.
 func (p *patient) once(h Host, seen string, r remedy.Remedy, facts map[string]string) Finding {
 	key := r.ID
-	if key == "scope-missing" || key == "role-missing" {
+	if key == "scope-missing" || key == "scope-not-asked" || key == "role-missing" {
 		key += facts["permissions"] // each protocol lacks its own
 	}
 	if first, isTold := p.causes[key]; isTold && key != "" {

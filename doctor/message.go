@@ -170,7 +170,7 @@ func (p *patient) unsent(err error) Finding {
 	seen := "the message is refused: " + string(words)
 	k := caseOf{account: p.Account, protocol: "smtp", claims: p.claims, replies: map[string]string{"smtp": string(words)}}
 	if r := k.byWords(); r.ID != "" {
-		return broken(seen, r, k.facts())
+		return broken(seen, k.fitting(r), k.facts())
 	}
 	return unknown(seen, string(words))
 }

@@ -28,7 +28,7 @@ func TestSend(t *testing.T) {
 		{name: "to another", sender: bob, to: alice, send: OK, arrival: OK},
 		{name: "to a stranger", sender: bob, to: "somebody@example.net", send: OK, arrival: Note},
 		{name: "no right in Exchange", sender: "no-rights@" + sandbox.Domain, to: alice, send: Broken, cause: "mailbox-no-rights", seen: "430 4.2.0", arrival: "none"},
-		{name: "send as", sender: "send-as-denied@" + sandbox.Domain, to: alice, send: Broken, cause: "send-as-denied", seen: "554 5.2.252", arrival: "none"},
+		{name: "send as", sender: "send-as-denied@" + sandbox.Domain, to: alice, send: Broken, cause: "send-as-denied-app", seen: "554 5.2.252", arrival: "none"},
 		{name: "full", sender: "mailbox-full@" + sandbox.Domain, to: alice, send: Broken, cause: "mailbox-full", arrival: "none"},
 		{name: "connections", sender: "too-many-connections@" + sandbox.Domain, to: alice, send: Broken, cause: "too-many-connections", arrival: "none"},
 		{name: "rate", sender: "throttled@" + sandbox.Domain, to: alice, send: Broken, cause: "message-rate", arrival: "none"},

@@ -76,7 +76,7 @@ func (x *examiner) certificates(chosen []config.Account) []doctor.Certificate {
 		}
 		seen[a.App] = true
 		load := tokenApp(app).Certificate
-		all = append(all, doctor.Certificate{What: "the certificate of the app " + a.App, Load: func() ([]*x509.Certificate, error) {
+		all = append(all, doctor.Certificate{What: "the certificate of the app " + a.App, ClientID: app.ClientID, Load: func() ([]*x509.Certificate, error) {
 			certificate, err := load()
 			if err != nil {
 				return nil, err

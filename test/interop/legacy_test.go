@@ -104,7 +104,11 @@ func checkLegacyLog(t *testing.T, p *process) {
 	t.Helper()
 	noted := map[string]int{}
 	for line := range strings.Lines(p.text()) {
-		var event struct{ Msg, Client, Version, Suite string }
+		var event struct {
+			Msg, Client string
+			Version     string `json:"tls"`
+			Suite       string `json:"tls_suite"`
+		}
 		if json.Unmarshal([]byte(line), &event) == nil && event.Msg == "legacy TLS" && event.Client == "127.0.0.1" {
 			noted[event.Version+" "+event.Suite]++
 		}
