@@ -68,6 +68,9 @@ func (a Account) tokenBroken(err error) Finding {
 	if !found {
 		// The text tells what is wrong, and what to do.
 		r = remedy.Remedy{Says: clean(e.Text), Who: whoFor(e.Class)}
+		if e.Class == remedy.Later {
+			r.Do = "wait a few minutes and check again; the service tries again by itself"
+		}
 	}
 	if e.Class == remedy.Person && len(r.Fix) == 0 {
 		r.Who, r.Do, r.Fix = remedy.You, cmp.Or(r.Do, "sign in again"), []string{"oauthproxy login {mailbox}"}

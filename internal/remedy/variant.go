@@ -13,7 +13,6 @@ const (
 	Shared   Case = "shared"   // a person opens a mailbox that isn't their own
 	SMTPOnly Case = "smtp"     // an application without any permission, for SMTP alone
 	Scopes   Case = "scopes"   // scopes in the configuration don't ask for it
-	Upstream Case = "upstream" // our own configuration's address differs from Microsoft's
 )
 
 // consumers is the ID of the tenant of all personal accounts.

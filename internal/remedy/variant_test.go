@@ -43,8 +43,6 @@ func TestFor(t *testing.T) {
 		{"a shared mailbox as sender", "send-as-denied", []Case{Shared}, "send-as-denied-shared"},
 		{"the first that has its own", "role-missing", []Case{App, SMTPOnly}, "role-missing-smtp"},
 		{"scopes of the configuration", "scope-missing", []Case{Scopes}, "scope-not-asked"},
-		{"a name of the configuration", "name-unknown", []Case{Upstream}, "name-mistyped"},
-		{"a port of the configuration", "port-refused", []Case{Upstream}, "port-mistyped"},
 		{"no case", "imap-off", nil, "imap-off"},
 	}
 	for _, test := range tests {
@@ -69,7 +67,7 @@ func TestVariants(t *testing.T) {
 		if r.Case == "" {
 			continue
 		}
-		if !slices.Contains([]Case{Personal, App, Shared, SMTPOnly, Scopes, Upstream}, r.Case) || len(r.AADSTS)+len(r.Reply) > 0 {
+		if !slices.Contains([]Case{Personal, App, Shared, SMTPOnly, Scopes}, r.Case) || len(r.AADSTS)+len(r.Reply) > 0 {
 			t.Errorf("%s: for %q, by %v %q", r.ID, r.Case, r.AADSTS, r.Reply)
 		}
 		for _, id := range r.Replaces {
