@@ -172,7 +172,7 @@ func TestUnreachable(t *testing.T) {
 		{"unknown root", e.authority(), NewHTTPClient(x509.NewCertPool()), "add that proxy's root to ca_file"},
 		{"certificate for another name", strings.Replace(e.authority(), "127.0.0.1", "localhost", 1), trusting, "for another name"},
 		{"nobody listens", "https://" + closedHost + "/t", trusting, "connection refused"},
-		{"not TLS", "https://" + plainHost + "/t", trusting, "a web server answers there, in clear"},
+		{"not TLS", "https://" + plainHost + "/t", trusting, "a web server answers there"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestExplainNetwork(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"expired certificate", &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired, Cert: &x509.Certificate{}}}, "check this machine's clock"},
+		{"expired certificate", &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired, Cert: &x509.Certificate{}}}, "if this machine's clock is wrong, set it"},
 		{"end of file", io.EOF, "closed before the answer"},
 		{"unknown", errors.New("raw text with " + testToken), ""},
 	}
