@@ -76,7 +76,7 @@ func TestTextsReadWell(t *testing.T) {
 func TestIDs(t *testing.T) {
 	for _, id := range strings.Fields(`
 		wrong-audience scope-missing role-missing wrong-user wrong-tenant token-expired token-not-yet-valid token-opaque
-		no-right-delegated no-right-app pop-off imap-off mailbox-unknown clock-wrong tls-inspected captive-portal answers-http
+		no-right-delegated no-right-app app-without-access app-not-in-exchange smtp-unproven pop-off imap-off mailbox-unknown clock-wrong tls-inspected captive-portal answers-http
 		port-silent send-as-denied mailbox-no-rights open-relay not-running port-taken listener-silent listener-foreign
 		file-readable-by-others file-unreadable folder-not-writable certificate-ends certificate-ended certificate-name`) {
 		if Named(id).ID != id {
