@@ -26,12 +26,12 @@ func TestAccountsShowRefusals(t *testing.T) {
 	all := s.accounts()
 	refusals := all["not-connected@contoso.example"].Refusals
 	if len(refusals) != 1 || refusals[0].Protocol != "imap" || !refusals[0].Until.After(refusals[0].At) ||
-		!strings.Contains(refusals[0].Text, "give it FullAccess on the mailbox") {
+		!strings.Contains(refusals[0].Text, "give the application FullAccess on the mailbox") {
 		t.Errorf("the account is shown with %+v", refusals)
 	}
 	// The log, of the likely cause and of the refusal, agrees with that.
 	for _, line := range []string{`msg="likely cause of the refusal"`, `msg=refused`} {
-		if id := proxy.err.await(t, line+` .*remedy_id=(\S+)`)[1]; id != "no-right-app" {
+		if id := proxy.err.await(t, line+` .*remedy_id=(\S+)`)[1]; id != "app-without-access" {
 			t.Errorf("%s names %s", line, id)
 		}
 	}
