@@ -63,7 +63,9 @@ func logInFrom(s *stage.Stage, from net.IP) error {
 }
 
 // Ten thousand connections that come and say nothing, from one address or from
-// as many as there are, stop no login: neither while they come nor after.
+// as many as there are, stop no login: neither while they come nor after. One
+// from the flood's own address may have to come back while that lasts: until it
+// has shown its credentials nothing tells it from the others.
 func TestTenThousandIdleConnections(t *testing.T) {
 	for name, from := range map[string]func(i int) net.IP{
 		"from one address":     func(int) net.IP { return net.IPv4(127, 9, 9, 9) },
@@ -100,7 +102,12 @@ func TestTenThousandIdleConnections(t *testing.T) {
 					over = true // one more, behind all of them
 				default:
 				}
-				if err := logInFrom(s, net.IPv4(127, 1, 1, 1)); err != nil {
+				one := net.IPv4(127, 1, 1, 1)
+				err := logInFrom(s, one)
+				for tries := 1; err != nil && tries < 3 && !over && from(0).Equal(one); tries++ {
+					err = logInFrom(s, one)
+				}
+				if err != nil {
 					t.Errorf("login %d: %v", logins, err)
 				}
 			}
