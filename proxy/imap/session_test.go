@@ -53,7 +53,9 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, state byte, said []byte) {
 		before := states[int(state)%len(states)]
 		heard := s.Converse(t, append([]byte(before), said...))
-		if _, relayed, _ := strings.Cut(heard, "a OK Logged in\r\n"); before == login && relayed != string(said) {
+		// After wrong passwords a login has to wait, and whoever hangs up
+		// meanwhile is gone: there may be none.
+		if _, relayed, found := strings.Cut(heard, "a OK Logged in\r\n"); before == login && found && relayed != string(said) {
 			t.Errorf("said %q, and the echo is %q", said, relayed)
 		}
 		s.Log.Check(t)
