@@ -1,22 +1,13 @@
 package registration
 
-import "strings"
+import (
+	"strings"
 
-// quote returns text as a literal of PowerShell, in which nothing has a
-// meaning but the quotation mark itself, which is doubled. To PowerShell the
-// typographic ones end such a literal too.
-func quote(text string) string {
-	var b strings.Builder
-	b.WriteByte('\'')
-	for _, c := range text {
-		if strings.ContainsRune("'\u2018\u2019\u201a\u201b", c) {
-			b.WriteRune(c)
-		}
-		b.WriteRune(c)
-	}
-	b.WriteByte('\'')
-	return b.String()
-}
+	"oauthproxy/internal/remedy"
+)
+
+// quote returns text as a literal of PowerShell.
+func quote(text string) string { return remedy.QuotePowerShell(text) }
 
 // quoteAll returns the texts as a list of literals.
 func quoteAll(texts []string) string {

@@ -42,7 +42,7 @@ func (r Remedy) Fill(facts map[string]string) Remedy {
 		}
 		return fill(line, facts, plain)
 	})
-	r.PowerShell = fillAll(r.PowerShell, func(line string) string { return fill(line, facts, quotePowerShell) })
+	r.PowerShell = fillAll(r.PowerShell, func(line string) string { return fill(line, facts, QuotePowerShell) })
 	return r
 }
 
@@ -109,9 +109,10 @@ func isSpecial(r rune) bool {
 	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("@%+=:,./_-", r)
 }
 
-// quotePowerShell quotes a value as an argument of PowerShell's, for which
-// typographic quotes end a text as well.
-func quotePowerShell(value string) string {
+// QuotePowerShell returns a value as a literal of PowerShell, in which nothing
+// has a meaning but the quotation mark itself, which is doubled. To PowerShell
+// the typographic ones end such a literal too.
+func QuotePowerShell(value string) string {
 	var b strings.Builder
 	b.WriteByte('\'')
 	for _, r := range value {

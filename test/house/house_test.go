@@ -72,7 +72,7 @@ var mayImport = map[string][]string{
 	"internal/remedy": {},
 	"doctor":          {"internal/remedy", "internal/sasl", "internal/wire"},
 	// What administrators do at Microsoft, as text: it knows no terminal.
-	"internal/registration": {},
+	"internal/registration": {"internal/remedy"},
 	// Certificates of listeners: of clients and Microsoft it knows nothing.
 	"internal/certificate": {"internal/safefile"},
 	"proxy":                {"accounts", "internal/remedy", "internal/sasl", "internal/wire"},
